@@ -1,0 +1,172 @@
+//! The admin port: liveness, readiness, metrics and status over HTTP/1.1.
+//!
+//! It has a thread and a runtime of its own, so that probes are answered while the doors are
+//! loaded, and until the very end of a stop. Invariants: at most [`CONNECTIONS_MAX`] connections,
+//! one request each, all of it within [`CONNECTION_DEADLINE`]; nothing here changes anything. It
+//! does not know what is behind its routes.
+
+use std::{
+    convert::Infallible, io, net::SocketAddr, sync::Arc, thread::JoinHandle, time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpListener;
+
+use crate::{
+    TaskGroup,
+    accept::{self, Connection, Limits},
+};
+
+/// Probes, scrapes and people: a handful; more is a mistake that must not cost memory.
+const CONNECTIONS_MAX: usize = 128;
+
+/// From accept to the last byte of the answer; a scrape takes milliseconds.
+const CONNECTION_DEADLINE: Duration = Duration::from_secs(10);
+
+/// A stop waits this long for answers under way.
+const DRAIN: Duration = Duration::from_secs(1);
+
+/// Request heads here are a few hundred bytes; hyper's least is 8 KiB.
+const HEAD_BYTES_MAX: usize = 16 << 10;
+
+const ROUTES: &str = "routes: /healthz /readyz /metrics /status.json\n";
+
+/// Whether this node should get traffic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// It should; why, in a few words.
+    Ready(String),
+    /// It should not (yet, or any more); why.
+    NotReady(String),
+}
+
+/// What the routes answer; each is called on the admin thread and must not block.
+pub struct Routes {
+    /// `/readyz`.
+    pub ready: Box<dyn Fn() -> Readiness + Send + Sync>,
+    /// `/metrics`: Prometheus text.
+    pub metrics: Box<dyn Fn() -> String + Send + Sync>,
+    /// `/status.json`: a JSON document.
+    pub status: Box<dyn Fn() -> String + Send + Sync>,
+}
+
+/// A running admin server.
+#[derive(Debug)]
+pub struct AdminServer {
+    address: SocketAddr,
+    tasks: TaskGroup,
+    thread: JoinHandle<()>,
+}
+
+/// Serves `routes` on `listener`, on a thread of its own.
+///
+/// # Errors
+/// The system's, when it cannot start a thread or a runtime.
+pub fn serve(listener: TcpListener, routes: Routes) -> io::Result<AdminServer> {
+    let listener = listener.into_std()?;
+    let address = listener.local_addr()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let listener = {
+        let _entered = runtime.enter();
+        TcpListener::from_std(listener)?
+    };
+    let tasks = TaskGroup::root("admin");
+    let group = tasks.clone();
+    let thread = std::thread::Builder::new()
+        .name("admin".to_owned())
+        .spawn(move || runtime.block_on(run(listener, Arc::new(routes), group)))?;
+    Ok(AdminServer {
+        address,
+        tasks,
+        thread,
+    })
+}
+
+impl AdminServer {
+    /// Where it listens: the port taken, if 0 was asked for.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops it and waits for its thread, two seconds at most; blocks.
+    pub fn stop(self) {
+        self.tasks.token().cancel();
+        if self.thread.join().is_err() {
+            tracing::error!("the admin thread panicked");
+        }
+    }
+}
+
+async fn run(listener: TcpListener, routes: Arc<Routes>, tasks: TaskGroup) {
+    let limits = Limits {
+        connections: CONNECTIONS_MAX,
+    };
+    let acceptor = accept::serve("http", listener, limits, &tasks, move |connection| {
+        answer_one(connection, routes.clone())
+    });
+    tasks.token().cancelled().await;
+    acceptor.drain(DRAIN).await;
+}
+
+async fn answer_one(connection: Connection, routes: Arc<Routes>) {
+    let Connection {
+        stream,
+        peer: _,
+        draining: _,
+    } = connection;
+    let service = service_fn(move |request: Request<Incoming>| {
+        let response = respond(&request, &routes);
+        async move { Ok::<_, Infallible>(response) }
+    });
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(CONNECTION_DEADLINE)
+        .keep_alive(false)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .serve_connection(TokioIo::new(stream), service);
+    // A peer that is slow, gone or wrong has ended only its own connection.
+    let _ = tokio::time::timeout(CONNECTION_DEADLINE, served).await;
+}
+
+fn respond<B>(request: &Request<B>, routes: &Routes) -> Response<Full<Bytes>> {
+    const TEXT: &str = "text/plain; charset=utf-8";
+    const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        let mut refused = reply(
+            StatusCode::METHOD_NOT_ALLOWED,
+            TEXT,
+            "only GET and HEAD\n".into(),
+        );
+        refused
+            .headers_mut()
+            .insert(header::ALLOW, header::HeaderValue::from_static("GET, HEAD"));
+        return refused;
+    }
+    match request.uri().path() {
+        "/healthz" => reply(StatusCode::OK, TEXT, "ok\n".into()),
+        "/readyz" => match (routes.ready)() {
+            Readiness::Ready(why) => reply(StatusCode::OK, TEXT, why + "\n"),
+            Readiness::NotReady(why) => reply(StatusCode::SERVICE_UNAVAILABLE, TEXT, why + "\n"),
+        },
+        "/metrics" => reply(StatusCode::OK, PROMETHEUS, (routes.metrics)()),
+        "/status.json" => reply(StatusCode::OK, "application/json", (routes.status)()),
+        _ => reply(StatusCode::NOT_FOUND, TEXT, ROUTES.to_owned()),
+    }
+}
+
+fn reply(status: StatusCode, kind: &'static str, body: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    *response.status_mut() = status;
+    let kind = header::HeaderValue::from_static(kind);
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}
+
+#[cfg(test)]
+mod tests;
