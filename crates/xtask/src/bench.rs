@@ -9,7 +9,7 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 
 use crate::{process, workspace::Workspace};
 
@@ -24,6 +24,9 @@ pub(crate) struct Options {
     /// Where to write the rows as JSON.
     #[arg(long)]
     json: Option<PathBuf>,
+    /// Further arguments of the benchmark itself, after `--`.
+    #[arg(last = true)]
+    more: Vec<String>,
 }
 
 struct Bench {
@@ -33,7 +36,7 @@ struct Bench {
 
 const BENCHES: &[Bench] = &[Bench {
     name: "gateway",
-    compares: "a gateway, etcd and etcd grpc-proxy: throughput, latency, CPU per operation, memory",
+    compares: "a gateway, etcd, etcd grpc-proxy and a bare h2 echo: throughput, latency, CPU per operation, memory",
 }];
 
 /// Builds what the benchmark needs and runs it.
@@ -59,16 +62,14 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
 
 fn find(name: &str) -> Result<&'static Bench> {
     let bench = BENCHES.iter().find(|bench| bench.name == name);
-    bench
-        .ok_or_else(|| anyhow!("there is no benchmark {name:?}"))
-        .with_context(list)
+    bench.ok_or_else(|| anyhow!("there is no benchmark {name:?}; {}", list()))
 }
 
 fn list() -> String {
     let rows = BENCHES
         .iter()
         .map(|bench| format!("  cargo xtask bench {}   {}", bench.name, bench.compares));
-    format!("benchmarks:\n{}", rows.collect::<Vec<_>>().join("\n"))
+    format!("there are:\n{}", rows.collect::<Vec<_>>().join("\n"))
 }
 
 fn command(workspace: &Workspace, bench: &Bench, options: &Options, here: &Path) -> Command {
@@ -84,6 +85,7 @@ fn command(workspace: &Workspace, bench: &Bench, options: &Options, here: &Path)
         // It runs in the root, the file was named from here.
         command.arg("--json").arg(here.join(json));
     }
+    command.args(&options.more);
     command
 }
 

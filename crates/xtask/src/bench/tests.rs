@@ -21,6 +21,7 @@ fn the_json_file_is_named_from_where_one_stands() {
         name: None,
         quick: true,
         json: Some("out.json".into()),
+        more: vec!["--rounds=1".to_owned()],
     };
     let typed = process::typed(&command(
         &workspace,
@@ -33,7 +34,7 @@ fn the_json_file_is_named_from_where_one_stands() {
         "{typed}"
     );
     assert!(
-        typed.ends_with("release/meridian --quick --json /home/ann/out.json"),
+        typed.ends_with("release/meridian --quick --json /home/ann/out.json --rounds=1"),
         "{typed}"
     );
 }

@@ -20,15 +20,18 @@ pub(crate) struct Etcd {
 }
 
 impl Etcd {
-    /// Those in folders of `tools`, then those on PATH.
+    /// Those in folders of `tools`, then those on PATH; the first of a version counts, as for the tests.
     pub(crate) fn installed(tools: &Path) -> Vec<Self> {
         let built = tools.read_dir().into_iter().flatten();
         let built = built.filter_map(|entry| Some(entry.ok()?.path()));
         let path = env::var_os("PATH").unwrap_or_default();
-        built
-            .chain(env::split_paths(&path))
-            .filter_map(|folder| Self::within(&folder))
-            .collect()
+        let mut found: Vec<Self> = Vec::new();
+        for folder in built.chain(env::split_paths(&path)) {
+            let etcd = Self::within(&folder);
+            let is_new = |etcd: &Self| found.iter().all(|known| known.version != etcd.version);
+            found.extend(etcd.filter(is_new));
+        }
+        found
     }
 
     /// The one in `folder`, if server and client are both there.
