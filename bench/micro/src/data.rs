@@ -11,7 +11,12 @@ pub const VALUE_BYTES: usize = 256;
 /// The key with this number; numbers are scattered over the key order.
 pub fn key(number: usize) -> Vec<u8> {
     let scattered = (number as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let key = format!("/registry/pods/ns-{:04}/pod-{:015x}", scattered % 1000, scattered >> 4).into_bytes();
+    let key = format!(
+        "/registry/pods/ns-{:04}/pod-{:015x}",
+        scattered % 1000,
+        scattered >> 4
+    )
+    .into_bytes();
     debug_assert_eq!(key.len(), KEY_BYTES);
     key
 }
@@ -34,7 +39,9 @@ pub fn record(key: &[u8], revision: Revision) -> Record {
 /// allocation meanwhile, which goes back to the system, so that only the records stay resident.
 pub fn sorted(count: usize, revision: Revision) -> Vec<Record> {
     let mut keys = vec![[0; KEY_BYTES]; count];
-    keys.iter_mut().enumerate().for_each(|(number, bytes)| bytes.copy_from_slice(&key(number)));
+    keys.iter_mut()
+        .enumerate()
+        .for_each(|(number, bytes)| bytes.copy_from_slice(&key(number)));
     keys.sort_unstable();
     keys.iter().map(|key| record(key, revision)).collect()
 }

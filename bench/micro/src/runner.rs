@@ -1,10 +1,15 @@
 //! Measures each subject in a process of its own and prints one table.
 //!
-//! A timing is the median of [`ROUNDS`] rounds in CPU time, which other load on the machine reaches
-//! only through the caches; memory is `resident` of `/proc/self/statm`, after
+//! A timing is the median of five rounds in CPU time, which other load on the machine reaches only
+//! through the caches; memory is `resident` of `/proc/self/statm`, after
 //! loading less before, the source of the records being freed by then. It knows no subject's inside.
 
-use std::{env, fs, hint::black_box, process::Command, time::Duration};
+use std::{
+    env, fs,
+    hint::black_box,
+    process::Command,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result, bail};
 use meridian_keyspace::{Record, Revision};
@@ -19,14 +24,22 @@ const GETS: usize = 200_000;
 const PUTS: usize = 50_000;
 const RANGES: usize = 5_000;
 const RANGE_KEYS: usize = 100;
-/// Counts take from a microsecond to tens of milliseconds: so many calls that a round of the
-/// quickest lasts many ticks, at the price of a minute for the slowest.
-const COUNTS: [(&str, usize); 2] = [("keyspace", 50_000), ("", 10)];
+/// How long a round of counting takes about: one count takes from a microsecond to tens of
+/// milliseconds, and a round has to last many scheduler ticks.
+const COUNT_ROUND: Duration = Duration::from_millis(60);
 
 const SUBJECTS: [&str; 5] = ["keyspace", "btree", "hash+btree", "imbl", "skiplist"];
 
 const COLUMNS: [&str; 9] = [
-    "load ms", "get ns", "miss ns", "put ns", "insert ns", "range100 ns", "count half us", "overhead B/key", "resident MB",
+    "load ms",
+    "get ns",
+    "miss ns",
+    "put ns",
+    "insert ns",
+    "range100 ns",
+    "count half us",
+    "overhead B/key",
+    "resident MB",
 ];
 
 /// Runs all subjects, or with `--one NAME` that one.
@@ -39,7 +52,13 @@ pub fn main(allocator: &str) -> Result<()> {
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--keys" => keys = arguments.next().context("--keys takes a number")?.parse()?,
-            "--one" => one = Some(arguments.next().context("--one takes the name of a subject")?),
+            "--one" => {
+                one = Some(
+                    arguments
+                        .next()
+                        .context("--one takes the name of a subject")?,
+                )
+            }
             // What cargo adds.
             "--bench" => {}
             other => bail!("unknown argument {other}: there are --keys N and --one NAME"),
@@ -54,13 +73,21 @@ pub fn main(allocator: &str) -> Result<()> {
 
 #[allow(clippy::print_stdout)]
 fn run_all(allocator: &str, keys: usize) -> Result<()> {
-    println!("{keys} keys of {} B, values of {} B, {allocator}", data::KEY_BYTES, data::VALUE_BYTES);
+    println!(
+        "{keys} keys of {} B, values of {} B, {allocator}",
+        data::KEY_BYTES,
+        data::VALUE_BYTES
+    );
     let mut header = format!("{:<12}", "");
-    COLUMNS.iter().for_each(|column| header += &format!("{column:>16}"));
+    COLUMNS
+        .iter()
+        .for_each(|column| header += &format!("{column:>16}"));
     println!("{header}");
     for name in SUBJECTS {
         let own = env::current_exe()?;
-        let status = Command::new(own).args(["--keys", &keys.to_string(), "--one", name]).status()?;
+        let status = Command::new(own)
+            .args(["--keys", &keys.to_string(), "--one", name])
+            .status()?;
         if !status.success() {
             bail!("measuring {name} failed: {status}");
         }
@@ -99,17 +126,43 @@ fn measure<S: Subject>(keys: usize) -> Result<[f64; COLUMNS.len()]> {
 
     let mut random = fastrand::Rng::with_seed(7);
     let mut out = Vec::with_capacity(64 << 10);
-    let get = per_call(GETS, || data::key(random.usize(..keys)), |key| fill(&mut out, |out| subject.get(key, out)));
-    let miss = per_call(GETS, || data::key(keys * 2 + random.usize(..keys)), |key| fill(&mut out, |out| subject.get(key, out)));
-    let range = per_call(RANGES, || data::key(random.usize(..keys)), |key| {
-        fill(&mut out, |out| subject.range(key, RANGE_KEYS, out));
-    });
+    let get = per_call(
+        GETS,
+        || data::key(random.usize(..keys)),
+        |key| fill(&mut out, |out| subject.get(key, out)),
+    );
+    let miss = per_call(
+        GETS,
+        || data::key(keys * 2 + random.usize(..keys)),
+        |key| fill(&mut out, |out| subject.get(key, out)),
+    );
+    let range = per_call(
+        RANGES,
+        || data::key(random.usize(..keys)),
+        |key| {
+            fill(&mut out, |out| subject.range(key, RANGE_KEYS, out));
+        },
+    );
     let half: (&[u8], &[u8]) = (b"/registry/pods/ns-0250", b"/registry/pods/ns-0750");
-    let count = per_call(COUNTS, || half, |(start, end)| {
-        black_box(subject.count(start, end));
-    });
+    let count_half = || {
+        black_box(subject.count(half.0, half.1));
+    };
+    let start = Instant::now();
+    count_half();
+    let calls = COUNT_ROUND.as_nanos() / start.elapsed().as_nanos().max(1);
+    let count = per_call(calls.clamp(1, 100_000) as usize, || (), |()| count_half());
     let (put, insert) = measure_writes(&mut subject, keys, loaded_at);
-    Ok([load_ms, get, miss, put, insert, range, count / 1e3, overhead, resident / 1e6])
+    Ok([
+        load_ms,
+        get,
+        miss,
+        put,
+        insert,
+        range,
+        count / 1e3,
+        overhead,
+        resident / 1e6,
+    ])
 }
 
 /// Nanoseconds for an update and for a new key; the records are made beforehand.
@@ -122,7 +175,9 @@ fn measure_writes<S: Subject>(subject: &mut S, keys: usize, mut revision: Revisi
             let record: Record = data::record(&data::key(next()), revision);
             (record, revision)
         };
-        per_call(PUTS, make, |(record, revision)| subject.put(record.clone(), *revision))
+        per_call(PUTS, make, |(record, revision)| {
+            subject.put(record.clone(), *revision)
+        })
     };
     let put = write(&mut || random.usize(..keys));
     let insert = write(&mut || {
@@ -160,7 +215,12 @@ fn cpu_time() -> Duration {
 
 /// Resident memory of this process; pages are of 4 KiB on the machines this is run on.
 fn resident_bytes() -> Result<f64> {
-    let statm = fs::read_to_string("/proc/self/statm").context("read /proc/self/statm: this benchmark needs Linux")?;
-    let pages: f64 = statm.split(' ').nth(1).context("statm has a resident field")?.parse()?;
+    let statm = fs::read_to_string("/proc/self/statm")
+        .context("read /proc/self/statm: this benchmark needs Linux")?;
+    let pages: f64 = statm
+        .split(' ')
+        .nth(1)
+        .context("statm has a resident field")?
+        .parse()?;
     Ok(pages * 4096.0)
 }

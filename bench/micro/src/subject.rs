@@ -12,7 +12,8 @@ use std::{
 
 use crossbeam_skiplist::SkipMap;
 use meridian_keyspace::{
-    Commit, KeySpan, Keyspace, RangeQuery, Record, Revision, SharedKeyspace, SpanEnd, WindowLimits, shared::Step,
+    Commit, KeySpan, Keyspace, RangeQuery, Record, Revision, SharedKeyspace, SpanEnd, WindowLimits,
+    shared::Step,
 };
 use parking_lot::RwLock;
 
@@ -54,28 +55,58 @@ pub struct Leaves(Arc<SharedKeyspace>);
 
 impl Subject for Leaves {
     fn load(records: Vec<Record>, revision: Revision) -> Self {
-        let limits = WindowLimits { revisions: HISTORY_REVISIONS, ..WindowLimits::UNLIMITED };
-        Self(Arc::new(SharedKeyspace::new(Keyspace::restore(limits, revision, records))))
+        let limits = WindowLimits {
+            revisions: HISTORY_REVISIONS,
+            ..WindowLimits::UNLIMITED
+        };
+        Self(Arc::new(SharedKeyspace::new(Keyspace::restore(
+            limits, revision, records,
+        ))))
     }
 
     fn get(&self, key: &[u8], out: &mut Vec<u8>) {
-        self.0.get_into(key, |record| record.into_iter().for_each(|record| copy(record, out)));
+        self.0.get_into(key, |record| {
+            record.into_iter().for_each(|record| copy(record, out))
+        });
     }
 
     fn put(&mut self, record: Record, revision: Revision) {
-        self.0.apply(Commit { revision, records: vec![record] }).expect("revisions are given in order");
+        self.0
+            .apply(Commit {
+                revision,
+                records: vec![record],
+            })
+            .expect("revisions are given in order");
     }
 
     fn range(&self, start: &[u8], limit: usize, out: &mut Vec<u8>) {
-        let span = KeySpan { start, end: SpanEnd::Unbounded };
-        let mut scan = self.0.scan(RangeQuery { limit, ..RangeQuery::of(span) }).expect("the current revision is readable");
+        let span = KeySpan {
+            start,
+            end: SpanEnd::Unbounded,
+        };
+        let mut scan = self
+            .0
+            .scan(RangeQuery {
+                limit,
+                ..RangeQuery::of(span)
+            })
+            .expect("the current revision is readable");
         while scan.step(&mut |record| copy(record, out)) == Step::More {}
     }
 
     fn count(&self, start: &[u8], end: &[u8]) -> usize {
-        let span = KeySpan { start, end: SpanEnd::Before(end) };
-        let query = RangeQuery { count_only: true, ..RangeQuery::of(span) };
-        let mut scan = self.0.scan(query).expect("the current revision is readable");
+        let span = KeySpan {
+            start,
+            end: SpanEnd::Before(end),
+        };
+        let query = RangeQuery {
+            count_only: true,
+            ..RangeQuery::of(span)
+        };
+        let mut scan = self
+            .0
+            .scan(query)
+            .expect("the current revision is readable");
         loop {
             if let Step::Done(answer) = scan.step(&mut |_| {}) {
                 return answer.count as usize;
@@ -89,11 +120,20 @@ pub struct Tree(RwLock<BTreeMap<Key, Record>>);
 
 impl Subject for Tree {
     fn load(records: Vec<Record>, _revision: Revision) -> Self {
-        Self(RwLock::new(records.into_iter().map(|record| (record.key().into(), record)).collect()))
+        Self(RwLock::new(
+            records
+                .into_iter()
+                .map(|record| (record.key().into(), record))
+                .collect(),
+        ))
     }
 
     fn get(&self, key: &[u8], out: &mut Vec<u8>) {
-        self.0.read().get(key).into_iter().for_each(|record| copy(record, out));
+        self.0
+            .read()
+            .get(key)
+            .into_iter()
+            .for_each(|record| copy(record, out));
     }
 
     fn put(&mut self, record: Record, _revision: Revision) {
@@ -105,7 +145,11 @@ impl Subject for Tree {
     }
 
     fn range(&self, start: &[u8], limit: usize, out: &mut Vec<u8>) {
-        self.0.read().range::<[u8], _>(from(start)).take(limit).for_each(|(_, record)| copy(record, out));
+        self.0
+            .read()
+            .range::<[u8], _>(from(start))
+            .take(limit)
+            .for_each(|(_, record)| copy(record, out));
     }
 
     fn count(&self, start: &[u8], end: &[u8]) -> usize {
@@ -118,13 +162,24 @@ pub struct HashAndTree(RwLock<(HashMap<Key, Record>, BTreeMap<Key, Record>)>);
 
 impl Subject for HashAndTree {
     fn load(records: Vec<Record>, _revision: Revision) -> Self {
-        let tree: BTreeMap<Key, Record> = records.into_iter().map(|record| (record.key().into(), record)).collect();
-        let hash = tree.iter().map(|(key, record)| (Arc::clone(key), record.clone())).collect();
+        let tree: BTreeMap<Key, Record> = records
+            .into_iter()
+            .map(|record| (record.key().into(), record))
+            .collect();
+        let hash = tree
+            .iter()
+            .map(|(key, record)| (Arc::clone(key), record.clone()))
+            .collect();
         Self(RwLock::new((hash, tree)))
     }
 
     fn get(&self, key: &[u8], out: &mut Vec<u8>) {
-        self.0.read().0.get(key).into_iter().for_each(|record| copy(record, out));
+        self.0
+            .read()
+            .0
+            .get(key)
+            .into_iter()
+            .for_each(|record| copy(record, out));
     }
 
     fn put(&mut self, record: Record, _revision: Revision) {
@@ -132,7 +187,9 @@ impl Subject for HashAndTree {
         let (hash, tree) = &mut *maps;
         if let Some(slot) = hash.get_mut(record.key()) {
             *slot = record.clone();
-            tree.get_mut(record.key()).into_iter().for_each(|slot| *slot = record.clone());
+            tree.get_mut(record.key())
+                .into_iter()
+                .for_each(|slot| *slot = record.clone());
         } else {
             let key: Key = record.key().into();
             hash.insert(Arc::clone(&key), record.clone());
@@ -141,7 +198,12 @@ impl Subject for HashAndTree {
     }
 
     fn range(&self, start: &[u8], limit: usize, out: &mut Vec<u8>) {
-        self.0.read().1.range::<[u8], _>(from(start)).take(limit).for_each(|(_, record)| copy(record, out));
+        self.0
+            .read()
+            .1
+            .range::<[u8], _>(from(start))
+            .take(limit)
+            .for_each(|(_, record)| copy(record, out));
     }
 
     fn count(&self, start: &[u8], end: &[u8]) -> usize {
@@ -155,11 +217,20 @@ pub struct Persistent(RwLock<imbl::OrdMap<Key, Record>>);
 
 impl Subject for Persistent {
     fn load(records: Vec<Record>, _revision: Revision) -> Self {
-        Self(RwLock::new(records.into_iter().map(|record| (Key::from(record.key()), record)).collect()))
+        Self(RwLock::new(
+            records
+                .into_iter()
+                .map(|record| (Key::from(record.key()), record))
+                .collect(),
+        ))
     }
 
     fn get(&self, key: &[u8], out: &mut Vec<u8>) {
-        self.0.read().get(key).into_iter().for_each(|record| copy(record, out));
+        self.0
+            .read()
+            .get(key)
+            .into_iter()
+            .for_each(|record| copy(record, out));
     }
 
     fn put(&mut self, record: Record, _revision: Revision) {
@@ -167,7 +238,11 @@ impl Subject for Persistent {
     }
 
     fn range(&self, start: &[u8], limit: usize, out: &mut Vec<u8>) {
-        self.0.read().range::<_, [u8]>(from(start)).take(limit).for_each(|(_, record)| copy(record, out));
+        self.0
+            .read()
+            .range::<_, [u8]>(from(start))
+            .take(limit)
+            .for_each(|(_, record)| copy(record, out));
     }
 
     fn count(&self, start: &[u8], end: &[u8]) -> usize {
@@ -180,11 +255,19 @@ pub struct Skips(SkipMap<Key, Record>);
 
 impl Subject for Skips {
     fn load(records: Vec<Record>, _revision: Revision) -> Self {
-        Self(records.into_iter().map(|record| (record.key().into(), record)).collect())
+        Self(
+            records
+                .into_iter()
+                .map(|record| (record.key().into(), record))
+                .collect(),
+        )
     }
 
     fn get(&self, key: &[u8], out: &mut Vec<u8>) {
-        self.0.get(key).into_iter().for_each(|entry| copy(entry.value(), out));
+        self.0
+            .get(key)
+            .into_iter()
+            .for_each(|entry| copy(entry.value(), out));
     }
 
     fn put(&mut self, record: Record, _revision: Revision) {
@@ -192,7 +275,10 @@ impl Subject for Skips {
     }
 
     fn range(&self, start: &[u8], limit: usize, out: &mut Vec<u8>) {
-        self.0.range::<[u8], _>(from(start)).take(limit).for_each(|entry| copy(entry.value(), out));
+        self.0
+            .range::<[u8], _>(from(start))
+            .take(limit)
+            .for_each(|entry| copy(entry.value(), out));
     }
 
     fn count(&self, start: &[u8], end: &[u8]) -> usize {

@@ -27,7 +27,9 @@ impl Change {
     pub fn bytes(&self) -> usize {
         self.events
             .iter()
-            .map(|e| e.record.encoded().len() + e.previous.as_ref().map_or(0, |p| p.encoded().len()))
+            .map(|e| {
+                e.record.encoded().len() + e.previous.as_ref().map_or(0, |p| p.encoded().len())
+            })
             .sum()
     }
 }

@@ -54,7 +54,14 @@ impl Leases {
         }
         let granted = Duration::from_secs(u64::try_from(ttl_secs).unwrap_or(0));
         let expires_at = now.saturating_add(granted);
-        self.leases.insert(id, Lease { granted, expires_at, keys: BTreeSet::new() });
+        self.leases.insert(
+            id,
+            Lease {
+                granted,
+                expires_at,
+                keys: BTreeSet::new(),
+            },
+        );
         self.by_expiry.insert((expires_at, id));
         Ok(())
     }
@@ -72,7 +79,10 @@ impl Leases {
     /// Starts the lease's full TTL again; answers that TTL in seconds. A lease that has run out,
     /// revoked or not, cannot be renewed.
     pub fn renew(&mut self, id: LeaseId, now: Duration) -> Option<i64> {
-        let lease = self.leases.get_mut(&id).filter(|lease| lease.expires_at > now)?;
+        let lease = self
+            .leases
+            .get_mut(&id)
+            .filter(|lease| lease.expires_at > now)?;
         self.by_expiry.remove(&(lease.expires_at, id));
         lease.expires_at = now.saturating_add(lease.granted);
         self.by_expiry.insert((lease.expires_at, id));
@@ -101,7 +111,10 @@ impl Leases {
     /// Detaches `key` from its lease, if it has one.
     pub fn detach(&mut self, key: &[u8]) {
         if let Some(id) = self.by_key.remove(key) {
-            let lease = self.leases.get_mut(&id).expect("keys are attached to leases that exist");
+            let lease = self
+                .leases
+                .get_mut(&id)
+                .expect("keys are attached to leases that exist");
             lease.keys.remove(key);
         }
     }
@@ -118,7 +131,9 @@ impl Leases {
 
     /// What is left of the lease; zero once it has run out.
     pub fn remaining(&self, id: LeaseId, now: Duration) -> Option<Duration> {
-        self.leases.get(&id).map(|lease| lease.expires_at.saturating_sub(now))
+        self.leases
+            .get(&id)
+            .map(|lease| lease.expires_at.saturating_sub(now))
     }
 
     /// The TTL that the lease was granted, in seconds.
@@ -128,7 +143,10 @@ impl Leases {
 
     /// The keys attached to the lease, in key order.
     pub fn keys(&self, id: LeaseId) -> impl Iterator<Item = &[u8]> {
-        self.leases.get(&id).into_iter().flat_map(|lease| lease.keys.iter().map(AsRef::as_ref))
+        self.leases
+            .get(&id)
+            .into_iter()
+            .flat_map(|lease| lease.keys.iter().map(AsRef::as_ref))
     }
 
     /// Every lease, by ascending id.
@@ -138,7 +156,11 @@ impl Leases {
 
     /// The leases that have run out and are not yet revoked, the longest out first.
     pub fn expired(&self, now: Duration) -> Vec<LeaseId> {
-        self.by_expiry.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| *id).collect()
+        self.by_expiry
+            .iter()
+            .take_while(|(at, _)| *at <= now)
+            .map(|(_, id)| *id)
+            .collect()
     }
 
     /// When the next lease runs out (or did); none if there is no lease.

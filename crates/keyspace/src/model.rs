@@ -6,9 +6,13 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use crate::{
-    KeyRange, KeySpan, LeaseId, RangeAnswer, RangeQuery, Record, Revision, RevisionFilter, SortOrder, SortTarget,
+    KeyRange, KeySpan, LeaseId, RangeAnswer, RangeQuery, Record, Revision, RevisionFilter,
+    SortOrder, SortTarget,
     record::Fields,
-    txn::{Compare, CompareResult, CompareTarget, DeleteOp, Op, OpAnswer, PutOp, RangeOp, Txn, TxnAnswer},
+    txn::{
+        Compare, CompareResult, CompareTarget, DeleteOp, Op, OpAnswer, PutOp, RangeOp, Txn,
+        TxnAnswer,
+    },
 };
 
 type State = BTreeMap<Vec<u8>, Record>;
@@ -27,7 +31,10 @@ pub(crate) struct Failed;
 
 impl Model {
     pub(crate) fn new() -> Self {
-        Self { states: vec![State::new()], written: Vec::new() }
+        Self {
+            states: vec![State::new()],
+            written: Vec::new(),
+        }
     }
 
     pub(crate) fn revision(&self) -> i64 {
@@ -45,7 +52,10 @@ impl Model {
             let creates = record.fields().create_revision.get() == revision;
             before.get(record.key()).filter(|_| !creates).cloned()
         };
-        self.written[revision as usize - 2].iter().map(|record| (record.clone(), previous(record))).collect()
+        self.written[revision as usize - 2]
+            .iter()
+            .map(|record| (record.clone(), previous(record)))
+            .collect()
     }
 
     pub(crate) fn range(&self, query: &RangeQuery<'_>) -> (Vec<Record>, RangeAnswer) {
@@ -56,7 +66,13 @@ impl Model {
     /// Runs a transaction; `floor` is the lowest revision that ranges in it may name.
     pub(crate) fn transact(&mut self, txn: &Txn, floor: i64) -> Result<TxnAnswer, Failed> {
         let begun = self.revision();
-        let mut run = Run { model: self, begun, floor, state: self.state(begun).clone(), written: Vec::new() };
+        let mut run = Run {
+            model: self,
+            begun,
+            floor,
+            state: self.state(begun).clone(),
+            written: Vec::new(),
+        };
         let answer = run.txn(txn)?;
         let Run { state, written, .. } = run;
         if !written.is_empty() {
@@ -83,13 +99,23 @@ impl Run<'_> {
     fn txn(&mut self, txn: &Txn) -> Result<TxnAnswer, Failed> {
         let before = self.model.state(self.begun);
         let succeeded = txn.compare.iter().all(|compare| {
-            let mut keys = before.values().filter(|record| compare.range.contains(record.key())).peekable();
+            let mut keys = before
+                .values()
+                .filter(|record| compare.range.contains(record.key()))
+                .peekable();
             match keys.peek() {
-                None => !matches!(compare.target, CompareTarget::Value(_)) && holds(&Fields::default(), compare),
+                None => {
+                    !matches!(compare.target, CompareTarget::Value(_))
+                        && holds(&Fields::default(), compare)
+                }
                 Some(_) => keys.all(|record| holds(&record.fields(), compare)),
             }
         });
-        let ops = if succeeded { &txn.success } else { &txn.failure };
+        let ops = if succeeded {
+            &txn.success
+        } else {
+            &txn.failure
+        };
         let answers = ops.iter().map(|op| self.op(op)).collect::<Result<_, _>>()?;
         Ok(TxnAnswer { succeeded, answers })
     }
@@ -125,26 +151,49 @@ impl Run<'_> {
             let revision = Revision::new(self.begun + 1);
             Record::new(Fields {
                 key: &op.key,
-                value: if op.ignore_value { old.unwrap().value } else { &op.value },
+                value: if op.ignore_value {
+                    old.unwrap().value
+                } else {
+                    &op.value
+                },
                 create_revision: old.map_or(revision, |old| old.create_revision),
                 mod_revision: revision,
                 version: old.map_or(1, |old| old.version + 1),
-                lease: if op.ignore_lease { old.unwrap().lease } else { op.lease },
+                lease: if op.ignore_lease {
+                    old.unwrap().lease
+                } else {
+                    op.lease
+                },
             })
         };
         self.state.insert(op.key.to_vec(), new.clone());
         self.written.push(new);
-        Ok(OpAnswer::Put { revision: self.now(), previous: old.filter(|_| op.prev_kv) })
+        Ok(OpAnswer::Put {
+            revision: self.now(),
+            previous: old.filter(|_| op.prev_kv),
+        })
     }
 
     fn delete(&mut self, op: &DeleteOp) -> OpAnswer {
-        let doomed: Vec<_> = self.state.values().filter(|record| op.range.contains(record.key())).cloned().collect();
+        let doomed: Vec<_> = self
+            .state
+            .values()
+            .filter(|record| op.range.contains(record.key()))
+            .cloned()
+            .collect();
         for record in &doomed {
             self.state.remove(record.key());
-            self.written.push(Record::tombstone(record.key(), Revision::new(self.begun + 1)));
+            self.written.push(Record::tombstone(
+                record.key(),
+                Revision::new(self.begun + 1),
+            ));
         }
         let deleted = doomed.len() as i64;
-        OpAnswer::Delete { revision: self.now(), deleted, previous: if op.prev_kv { doomed } else { Vec::new() } }
+        OpAnswer::Delete {
+            revision: self.now(),
+            deleted,
+            previous: if op.prev_kv { doomed } else { Vec::new() },
+        }
     }
 }
 
@@ -164,13 +213,33 @@ fn holds(fields: &Fields<'_>, compare: &Compare) -> bool {
     }
 }
 
-fn range_in(state: &State, query: &RangeQuery<'_>, current: Revision) -> (Vec<Record>, RangeAnswer) {
-    let all: Vec<_> = state.values().filter(|record| query.span.contains(record.key())).cloned().collect();
+fn range_in(
+    state: &State,
+    query: &RangeQuery<'_>,
+    current: Revision,
+) -> (Vec<Record>, RangeAnswer) {
+    let all: Vec<_> = state
+        .values()
+        .filter(|record| query.span.contains(record.key()))
+        .cloned()
+        .collect();
     let count = all.len() as i64;
     if query.count_only {
-        return (Vec::new(), RangeAnswer { current, count, more: false });
+        return (
+            Vec::new(),
+            RangeAnswer {
+                current,
+                count,
+                more: false,
+            },
+        );
     }
-    let RevisionFilter { min_mod, max_mod, min_create, max_create } = query.filter;
+    let RevisionFilter {
+        min_mod,
+        max_mod,
+        min_create,
+        max_create,
+    } = query.filter;
     let unbounded = query.filter == RevisionFilter::default();
     let mut records = all;
     if query.limit > 0 && query.sort_order == SortOrder::None && unbounded {
@@ -189,18 +258,37 @@ fn range_in(state: &State, query: &RangeQuery<'_>, current: Revision) -> (Vec<Re
             SortTarget::Mod => a.mod_revision.cmp(&b.mod_revision),
             SortTarget::Value => a.value.cmp(b.value),
         };
-        if query.sort_order == SortOrder::Descend { order.reverse() } else { order }
+        if query.sort_order == SortOrder::Descend {
+            order.reverse()
+        } else {
+            order
+        }
     });
     let more = query.limit > 0 && records.len() > query.limit;
     if more {
         records.truncate(query.limit);
     }
-    (records, RangeAnswer { current, count, more })
+    (
+        records,
+        RangeAnswer {
+            current,
+            count,
+            more,
+        },
+    )
 }
 
 /// Keys that collide often, share beginnings, and are enough for several leaves.
 pub(crate) fn key() -> impl Strategy<Value = Vec<u8>> {
-    let long = (0..4u8, 0..30u8).prop_map(|(a, b)| [b"registry/".as_slice(), &[b'a' + a], b"/0000000", &[b'a' + b]].concat());
+    let long = (0..4u8, 0..30u8).prop_map(|(a, b)| {
+        [
+            b"registry/".as_slice(),
+            &[b'a' + a],
+            b"/0000000",
+            &[b'a' + b],
+        ]
+        .concat()
+    });
     prop_oneof![6 => long, 1 => prop::collection::vec(prop::sample::select(vec![0, b'r', 0xff]), 1..4)]
 }
 
@@ -213,7 +301,12 @@ pub(crate) fn key_range() -> impl Strategy<Value = KeyRange> {
 }
 
 pub(crate) fn range_op(back: i64) -> impl Strategy<Value = RangeOp> {
-    let order = prop::sample::select(vec![SortOrder::None, SortOrder::None, SortOrder::Ascend, SortOrder::Descend]);
+    let order = prop::sample::select(vec![
+        SortOrder::None,
+        SortOrder::None,
+        SortOrder::Ascend,
+        SortOrder::Descend,
+    ]);
     let target = prop::sample::select(vec![
         SortTarget::Key,
         SortTarget::Key,
@@ -223,21 +316,36 @@ pub(crate) fn range_op(back: i64) -> impl Strategy<Value = RangeOp> {
         SortTarget::Value,
     ]);
     let bound = || prop_oneof![6 => Just(0), 1 => 1..40i64, 1 => Just(-1)];
-    let filter = (bound(), bound(), bound(), bound())
-        .prop_map(|(min_mod, max_mod, min_create, max_create)| RevisionFilter { min_mod, max_mod, min_create, max_create });
+    let filter = (bound(), bound(), bound(), bound()).prop_map(
+        |(min_mod, max_mod, min_create, max_create)| RevisionFilter {
+            min_mod,
+            max_mod,
+            min_create,
+            max_create,
+        },
+    );
     let revision = prop::option::of((1..=back).prop_map(Revision::new));
     let limit = prop_oneof![Just(0), 1..6usize, Just(usize::MAX)];
-    (key_range(), revision, limit, target, order, filter, prop::bool::weighted(0.15)).prop_map(
-        |(range, revision, limit, sort_target, sort_order, filter, count_only)| RangeOp {
-            range,
-            revision,
-            limit,
-            sort_target,
-            sort_order,
-            filter,
-            count_only,
-        },
+    (
+        key_range(),
+        revision,
+        limit,
+        target,
+        order,
+        filter,
+        prop::bool::weighted(0.15),
     )
+        .prop_map(
+            |(range, revision, limit, sort_target, sort_order, filter, count_only)| RangeOp {
+                range,
+                revision,
+                limit,
+                sort_target,
+                sort_order,
+                filter,
+                count_only,
+            },
+        )
 }
 
 fn put_op() -> impl Strategy<Value = PutOp> {
@@ -245,7 +353,12 @@ fn put_op() -> impl Strategy<Value = PutOp> {
     (key(), 0..5u8, 0..3i64, any::<bool>(), keeps(), keeps()).prop_map(
         |(key, value, lease, prev_kv, ignore_value, ignore_lease)| PutOp {
             key: key.into(),
-            value: if ignore_value { Vec::new() } else { vec![value; value as usize] }.into(),
+            value: if ignore_value {
+                Vec::new()
+            } else {
+                vec![value; value as usize]
+            }
+            .into(),
             lease: LeaseId::new(if ignore_lease { 0 } else { lease }),
             prev_kv,
             ignore_value,
@@ -268,7 +381,11 @@ fn compare() -> impl Strategy<Value = Compare> {
         3 => CompareTarget::Value(vec![n as u8; n as usize].into()),
         _ => CompareTarget::Lease(n),
     });
-    (key_range(), target, result).prop_map(|(range, target, result)| Compare { range, target, result })
+    (key_range(), target, result).prop_map(|(range, target, result)| Compare {
+        range,
+        target,
+        result,
+    })
 }
 
 /// Transactions of any shape; many are refused by `check`.
@@ -280,8 +397,13 @@ pub(crate) fn txn(back: i64) -> impl Strategy<Value = Txn> {
     ];
     let of = |op: BoxedStrategy<Op>| {
         let ops = |most| prop::collection::vec(op.clone(), 0..most);
-        (prop::collection::vec(compare(), 0..3), ops(6), ops(3))
-            .prop_map(|(compare, success, failure)| Txn { compare, success, failure })
+        (prop::collection::vec(compare(), 0..3), ops(6), ops(3)).prop_map(
+            |(compare, success, failure)| Txn {
+                compare,
+                success,
+                failure,
+            },
+        )
     };
     let flat = of(op.clone().boxed()).boxed();
     let nested = of(prop_oneof![4 => op, 2 => flat.clone().prop_map(Op::Txn)].boxed());
@@ -290,6 +412,14 @@ pub(crate) fn txn(back: i64) -> impl Strategy<Value = Txn> {
 
 /// A put of one key, which never fails.
 pub(crate) fn put(key: &[u8], value: &[u8]) -> Txn {
-    let op = PutOp { key: key.to_vec().into(), value: value.to_vec().into(), ..PutOp::default() };
-    Txn { compare: Vec::new(), success: vec![Op::Put(op)], failure: Vec::new() }
+    let op = PutOp {
+        key: key.to_vec().into(),
+        value: value.to_vec().into(),
+        ..PutOp::default()
+    };
+    Txn {
+        compare: Vec::new(),
+        success: vec![Op::Put(op)],
+        failure: Vec::new(),
+    }
 }

@@ -63,7 +63,11 @@ impl Record {
 
     /// The tombstone that deletes `key` at `revision`.
     pub fn tombstone(key: &[u8], revision: Revision) -> Self {
-        Self::new(Fields { key, mod_revision: revision, ..Fields::default() })
+        Self::new(Fields {
+            key,
+            mod_revision: revision,
+            ..Fields::default()
+        })
     }
 
     /// Reads an encoded `KeyValue`; unknown fields are dropped, field order does not matter.
@@ -73,7 +77,10 @@ impl Record {
     pub fn from_encoded(bytes: &[u8]) -> Result<Self, RecordError> {
         let fields = parse(bytes)?;
         if fields.key.is_empty() {
-            return Err(RecordError { reason: "empty key", offset: 0 });
+            return Err(RecordError {
+                reason: "empty key",
+                offset: 0,
+            });
         }
         Ok(Self::new(fields))
     }
@@ -162,7 +169,10 @@ fn read_varint(bytes: &[u8], mut at: usize) -> Result<(u64, usize), RecordError>
     let start = at;
     let mut value = 0u64;
     for shift in (0..70).step_by(7) {
-        let byte = *bytes.get(at).ok_or(RecordError { reason: "truncated number", offset: start })?;
+        let byte = *bytes.get(at).ok_or(RecordError {
+            reason: "truncated number",
+            offset: start,
+        })?;
         at += 1;
         if shift == 63 && byte > 1 {
             break;
@@ -172,7 +182,10 @@ fn read_varint(bytes: &[u8], mut at: usize) -> Result<(u64, usize), RecordError>
             return Ok((value, at));
         }
     }
-    Err(RecordError { reason: "number longer than 64 bits", offset: start })
+    Err(RecordError {
+        reason: "number longer than 64 bits",
+        offset: start,
+    })
 }
 
 fn read_bytes(bytes: &[u8], at: usize) -> Result<(&[u8], usize), RecordError> {
@@ -181,7 +194,10 @@ fn read_bytes(bytes: &[u8], at: usize) -> Result<(&[u8], usize), RecordError> {
         .ok()
         .and_then(|len| start.checked_add(len))
         .filter(|end| *end <= bytes.len())
-        .ok_or(RecordError { reason: "truncated field", offset: at })?;
+        .ok_or(RecordError {
+            reason: "truncated field",
+            offset: at,
+        })?;
     Ok((&bytes[start..end], end))
 }
 
@@ -220,14 +236,20 @@ fn skip(bytes: &[u8], field: usize, at: usize, tag: u64) -> Result<usize, Record
     let fixed = |len: usize| {
         at.checked_add(len)
             .filter(|end| *end <= bytes.len())
-            .ok_or(RecordError { reason: "truncated field", offset: field })
+            .ok_or(RecordError {
+                reason: "truncated field",
+                offset: field,
+            })
     };
     match tag & 7 {
         0 => Ok(read_varint(bytes, at)?.1),
         1 => fixed(8),
         2 => Ok(read_bytes(bytes, at)?.1),
         5 => fixed(4),
-        _ => Err(RecordError { reason: "unknown wire type", offset: field }),
+        _ => Err(RecordError {
+            reason: "unknown wire type",
+            offset: field,
+        }),
     }
 }
 

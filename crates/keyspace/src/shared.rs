@@ -1,8 +1,9 @@
 //! The keyspace behind its lock: one writer, many readers.
 //!
 //! Invariant: no lock is held longer than one bounded chunk of work; a scan that is longer reads
-//! in chunks at one pinned revision. It knows no async runtime: who loops over the chunks yields
-//! between them.
+//! in chunks at one pinned revision. A closure that runs under the lock must not come back to the
+//! keyspace: a second lock behind a waiting writer never comes. It knows no async runtime: who
+//! loops over the chunks yields between them.
 
 use std::sync::{
     Arc,
@@ -38,7 +39,10 @@ impl SharedKeyspace {
     /// Shares a keyspace.
     pub fn new(keyspace: Keyspace) -> Self {
         let revision = AtomicI64::new(keyspace.revision().get());
-        Self { keyspace: RwLock::new(keyspace), revision }
+        Self {
+            keyspace: RwLock::new(keyspace),
+            revision,
+        }
     }
 
     /// Looks at the keyspace; `f` must be quick, the writer waits for it.
@@ -98,11 +102,16 @@ impl SharedKeyspace {
         let scan = RangeScan::begin(&keyspace, query)?;
         let pinned = scan.at();
         keyspace.pin(pinned);
-        Ok(Scan { shared: Arc::clone(self), pinned, stage: Stage::Walking(scan) })
+        Ok(Scan {
+            shared: Arc::clone(self),
+            pinned,
+            stage: Stage::Walking(scan),
+        })
     }
 
     fn publish(&self, keyspace: &Keyspace) {
-        self.revision.store(keyspace.revision().get(), Ordering::Release);
+        self.revision
+            .store(keyspace.revision().get(), Ordering::Release);
     }
 }
 
@@ -139,7 +148,10 @@ impl Scan<'_> {
     /// Does one bounded chunk of work. Records reach the sink in the order of the answer; it runs
     /// under the read lock. After [`Step::Done`], says so again.
     pub fn step(&mut self, sink: &mut dyn FnMut(&Record)) -> Step {
-        let mut budget = Budget { touches: CHUNK_KEYS, bytes: CHUNK_BYTES };
+        let mut budget = Budget {
+            touches: CHUNK_KEYS,
+            bytes: CHUNK_BYTES,
+        };
         if let Stage::Walking(scan) = &mut self.stage {
             let done = scan.advance(&self.shared.keyspace.read(), &mut budget, sink);
             if !done {
@@ -162,12 +174,18 @@ fn emit(
     sink: &mut dyn FnMut(&Record),
 ) -> Step {
     while !budget.is_spent() {
-        let Some(record) = records.next() else { return Step::Done(answer) };
+        let Some(record) = records.next() else {
+            return Step::Done(answer);
+        };
         budget.touches -= 1;
         budget.bytes = budget.bytes.saturating_sub(record.encoded().len());
         sink(&record);
     }
-    if records.len() == 0 { Step::Done(answer) } else { Step::More }
+    if records.len() == 0 {
+        Step::Done(answer)
+    } else {
+        Step::More
+    }
 }
 
 impl Drop for Scan<'_> {

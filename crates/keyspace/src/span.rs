@@ -26,7 +26,10 @@ pub enum SpanEnd<'a> {
 
 impl<'a> KeySpan<'a> {
     /// Every key.
-    pub const ALL: KeySpan<'static> = KeySpan { start: &[], end: SpanEnd::Unbounded };
+    pub const ALL: KeySpan<'static> = KeySpan {
+        start: &[],
+        end: SpanEnd::Unbounded,
+    };
 
     /// The range that a request's `key` and `range_end` name.
     pub fn from_wire(key: &'a [u8], range_end: &'a [u8]) -> Self {
@@ -40,7 +43,10 @@ impl<'a> KeySpan<'a> {
 
     /// The one key.
     pub const fn single(key: &'a [u8]) -> Self {
-        Self { start: key, end: SpanEnd::Single }
+        Self {
+            start: key,
+            end: SpanEnd::Single,
+        }
     }
 
     /// Whether `key` lies in the range.
@@ -77,7 +83,10 @@ impl<'a> KeySpan<'a> {
             SpanEnd::Before(end) => OwnedEnd::Before(end.into()),
             SpanEnd::Unbounded => OwnedEnd::Unbounded,
         };
-        KeyRange { start: self.start.into(), end }
+        KeyRange {
+            start: self.start.into(),
+            end,
+        }
     }
 }
 
@@ -108,7 +117,10 @@ impl KeyRange {
             OwnedEnd::Before(end) => SpanEnd::Before(end),
             OwnedEnd::Unbounded => SpanEnd::Unbounded,
         };
-        KeySpan { start: &self.start, end }
+        KeySpan {
+            start: &self.start,
+            end,
+        }
     }
 
     /// Whether `key` lies in the range.

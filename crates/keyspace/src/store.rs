@@ -11,6 +11,7 @@ mod block;
 mod entry;
 mod history;
 mod index;
+mod node;
 pub(crate) mod order;
 pub(crate) mod scan;
 
@@ -63,7 +64,11 @@ impl Keyspace {
 
     /// A keyspace with these live records at `revision` and no history. Records in rising key order
     /// load fastest; of two with one key the later counts.
-    pub fn restore(limits: WindowLimits, revision: Revision, records: impl IntoIterator<Item = Record>) -> Self {
+    pub fn restore(
+        limits: WindowLimits,
+        revision: Revision,
+        records: impl IntoIterator<Item = Record>,
+    ) -> Self {
         Self {
             index: Index::load(records),
             history: History::default(),
@@ -93,7 +98,9 @@ impl Keyspace {
     /// The lowest revision whose change, and every later one, is available; the next revision if
     /// there is none.
     pub fn first_change(&self) -> Revision {
-        self.history.front().map_or(self.revision.next(), |front| front.revision.max(self.compacted))
+        self.history.front().map_or(self.revision.next(), |front| {
+            front.revision.max(self.compacted)
+        })
     }
 
     /// Live keys.
@@ -124,16 +131,24 @@ impl Keyspace {
         let Commit { revision, records } = commit;
         let expected = self.revision.next();
         if revision != expected {
-            return Err(ApplyError { expected, arrived: revision });
+            return Err(ApplyError {
+                expected,
+                arrived: revision,
+            });
         }
         let events = records.into_iter().map(|record| {
             let previous = self.index.put(record.clone(), revision);
             Event { record, previous }
         });
-        let change = Arc::new(Change { revision, events: events.collect() });
+        let change = Arc::new(Change {
+            revision,
+            events: events.collect(),
+        });
         self.revision = revision;
         self.history.push(Arc::clone(&change));
-        self.reclaim(RECLAIM_EVENTS_MIN.max(change.events.len().saturating_mul(RECLAIM_EVENTS_PER_EVENT)));
+        self.reclaim(
+            RECLAIM_EVENTS_MIN.max(change.events.len().saturating_mul(RECLAIM_EVENTS_PER_EVENT)),
+        );
         Ok(change)
     }
 
@@ -158,7 +173,13 @@ impl Keyspace {
     /// that no pin protects.
     pub(crate) fn reclaim(&mut self, budget: usize) -> bool {
         let mut left = budget;
-        let pinned = self.pins.get_mut().keys().next().copied().unwrap_or(self.revision);
+        let pinned = self
+            .pins
+            .get_mut()
+            .keys()
+            .next()
+            .copied()
+            .unwrap_or(self.revision);
         while let Some(front) = self.history.front() {
             let over = self.history.exceeds(&self.limits);
             if front.revision <= self.reclaimed {
@@ -188,7 +209,11 @@ impl Keyspace {
     ///
     /// # Errors
     /// If the query's revision cannot be read.
-    pub fn range(&self, query: &RangeQuery<'_>, sink: &mut dyn FnMut(&Record)) -> Result<RangeAnswer, ReadError> {
+    pub fn range(
+        &self,
+        query: &RangeQuery<'_>,
+        sink: &mut dyn FnMut(&Record),
+    ) -> Result<RangeAnswer, ReadError> {
         let mut scan = RangeScan::begin(self, *query)?;
         let mut budget = Budget::UNLIMITED;
         while !scan.advance(self, &mut budget, sink) {
@@ -205,11 +230,18 @@ impl Keyspace {
     }
 
     /// Whether all live records of a span fulfil a condition; none if there are none.
-    pub(crate) fn all(&self, span: &KeySpan<'_>, condition: impl Fn(&Record) -> bool) -> Option<bool> {
+    pub(crate) fn all(
+        &self,
+        span: &KeySpan<'_>,
+        condition: impl Fn(&Record) -> bool,
+    ) -> Option<bool> {
         let mut scan = RangeScan::begin(self, RangeQuery::of(*span)).ok()?;
         let (mut any, mut holds) = (false, true);
         loop {
-            let mut budget = Budget { touches: 512, bytes: usize::MAX };
+            let mut budget = Budget {
+                touches: 512,
+                bytes: usize::MAX,
+            };
             let done = scan.advance(self, &mut budget, &mut |record| {
                 any = true;
                 holds = holds && condition(record);
@@ -227,7 +259,9 @@ impl Keyspace {
 
     /// The change at `revision`, if it is available.
     pub fn change(&self, revision: Revision) -> Option<&Arc<Change>> {
-        self.history.get(revision).filter(|_| revision >= self.compacted)
+        self.history
+            .get(revision)
+            .filter(|_| revision >= self.compacted)
     }
 
     /// Keeps `revision` readable, if it is, until it is unpinned as often. A compaction still
@@ -251,11 +285,17 @@ impl Keyspace {
     /// If `revision` cannot be read, the way etcd orders the reasons.
     pub(crate) fn check_readable(&self, revision: Revision) -> Result<(), ReadError> {
         if revision > self.revision {
-            Err(ReadError::Future { current: self.revision })
+            Err(ReadError::Future {
+                current: self.revision,
+            })
         } else if revision < self.compacted {
-            Err(ReadError::Compacted { compacted: self.compacted })
+            Err(ReadError::Compacted {
+                compacted: self.compacted,
+            })
         } else if revision < self.floor() {
-            Err(ReadError::Forgotten { floor: self.floor() })
+            Err(ReadError::Forgotten {
+                floor: self.floor(),
+            })
         } else {
             Ok(())
         }

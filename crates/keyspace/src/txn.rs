@@ -14,8 +14,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::{
-    Change, Commit, KeyRange, Keyspace, LeaseId, RangeAnswer, RangeQuery, ReadError, Record, Revision, RevisionFilter,
-    SortOrder, SortTarget,
+    Change, Commit, KeyRange, Keyspace, LeaseId, RangeAnswer, RangeQuery, ReadError, Record,
+    Revision, RevisionFilter, SortOrder, SortTarget,
 };
 
 pub use check::check;
@@ -95,14 +95,37 @@ pub struct RangeOp {
 impl RangeOp {
     /// Reads all of `range`, in key order.
     pub fn of(range: KeyRange) -> Self {
-        let RangeQuery { span: _, revision, limit, sort_target, sort_order, filter, count_only } =
-            RangeQuery::of(range.span());
-        Self { revision, limit, sort_target, sort_order, filter, count_only, range }
+        let RangeQuery {
+            span: _,
+            revision,
+            limit,
+            sort_target,
+            sort_order,
+            filter,
+            count_only,
+        } = RangeQuery::of(range.span());
+        Self {
+            revision,
+            limit,
+            sort_target,
+            sort_order,
+            filter,
+            count_only,
+            range,
+        }
     }
 
     /// The query.
     pub fn query(&self) -> RangeQuery<'_> {
-        let Self { range, revision, limit, sort_target, sort_order, filter, count_only } = self;
+        let Self {
+            range,
+            revision,
+            limit,
+            sort_target,
+            sort_order,
+            filter,
+            count_only,
+        } = self;
         RangeQuery {
             span: range.span(),
             revision: *revision,
@@ -245,8 +268,10 @@ impl Keyspace {
         lease_exists: &dyn Fn(LeaseId) -> bool,
     ) -> Result<(TxnAnswer, Option<Arc<Change>>), TxnError> {
         let (answer, commit) = self.plan(txn, lease_exists)?;
-        let change =
-            commit.map(|commit| self.apply(commit).expect("the commit was planned on this very revision, as its next"));
+        let change = commit.map(|commit| {
+            self.apply(commit)
+                .expect("the commit was planned on this very revision, as its next")
+        });
         Ok((answer, change))
     }
 }

@@ -23,7 +23,11 @@ pub struct WatchIndex<Id> {
 
 impl<Id> Default for WatchIndex<Id> {
     fn default() -> Self {
-        Self { keys: HashMap::new(), ranges: IntervalTree::default(), len: 0 }
+        Self {
+            keys: HashMap::new(),
+            ranges: IntervalTree::default(),
+            len: 0,
+        }
     }
 }
 
@@ -80,7 +84,9 @@ impl<Id: Copy + Ord + Hash> WatchIndex<Id> {
     }
 
     fn remove_key(&mut self, key: &[u8], id: Id) -> bool {
-        let Some(ids) = self.keys.get_mut(key) else { return false };
+        let Some(ids) = self.keys.get_mut(key) else {
+            return false;
+        };
         let removed = ids.remove(id);
         if ids.is_empty() {
             self.keys.remove(key);

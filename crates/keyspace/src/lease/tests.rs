@@ -42,7 +42,11 @@ struct Model {
 
 impl Model {
     fn keys_of(&self, id: i64) -> Vec<Vec<u8>> {
-        self.keys.iter().filter(|(_, lease)| **lease == id).map(|(key, _)| vec![*key]).collect()
+        self.keys
+            .iter()
+            .filter(|(_, lease)| **lease == id)
+            .map(|(key, _)| vec![*key])
+            .collect()
     }
 
     fn revoke(&mut self, id: i64) -> Option<Vec<Vec<u8>>> {
@@ -54,7 +58,9 @@ impl Model {
 }
 
 fn revoke(leases: &mut Leases, id: i64) -> Option<Vec<Vec<u8>>> {
-    leases.revoke(LeaseId::new(id)).map(|keys| keys.iter().map(|key| key.to_vec()).collect())
+    leases
+        .revoke(LeaseId::new(id))
+        .map(|keys| keys.iter().map(|key| key.to_vec()).collect())
 }
 
 fn apply(leases: &mut Leases, model: &mut Model, step: &Step, now: &mut u64) {
@@ -63,20 +69,21 @@ fn apply(leases: &mut Leases, model: &mut Model, step: &Step, now: &mut u64) {
         Step::Grant(number, ttl) => {
             let id = LeaseId::new(number);
             let granted = leases.grant(id, ttl, at);
-            if model.leases.contains_key(&number) {
-                assert_eq!(granted, Err(LeaseExists(id)));
-            } else {
-                let ttl = ttl.max(0) as u64;
-                assert_eq!(granted, Ok(()));
-                model.leases.insert(number, (ttl, *now + ttl));
-            }
+            let ttl = ttl.max(0) as u64;
+            let free = !model.leases.contains_key(&number);
+            assert_eq!(granted, if free { Ok(()) } else { Err(LeaseExists(id)) });
+            model.leases.entry(number).or_insert((ttl, *now + ttl));
         }
         Step::Revoke(id) => assert_eq!(revoke(leases, id), model.revoke(id)),
         Step::Renew(id) => {
-            let expected = model.leases.get_mut(&id).filter(|(_, expiry)| *expiry > *now).map(|lease| {
-                lease.1 = *now + lease.0;
-                lease.0 as i64
-            });
+            let expected = model
+                .leases
+                .get_mut(&id)
+                .filter(|(_, expiry)| *expiry > *now)
+                .map(|lease| {
+                    lease.1 = *now + lease.0;
+                    lease.0 as i64
+                });
             assert_eq!(leases.renew(LeaseId::new(id), at), expected);
         }
         Step::Attach(key, number) => {

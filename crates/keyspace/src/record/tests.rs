@@ -42,7 +42,10 @@ fn a_tombstone_is_key_and_mod_revision_alone() {
 #[test]
 fn a_key_longer_than_one_length_byte_is_found() {
     let key = vec![b'x'; 300];
-    let record = Record::new(Fields { key: &key, ..full() });
+    let record = Record::new(Fields {
+        key: &key,
+        ..full()
+    });
     assert_eq!(record.key(), key);
     assert_eq!(record.mod_revision(), Revision::new(301));
 }
@@ -52,20 +55,37 @@ fn order_and_unknown_fields_do_not_matter() {
     // Value before key, an unknown varint, fixed64, bytes and fixed32 between.
     let bytes = b"\x2a\x05value\x50\x01\x59\0\0\0\0\0\0\0\0\x62\x01z\x6d\0\0\0\0\x18\xad\x02\x10\xac\x02\x0a\x03key\x20\x02";
     let record = Record::from_encoded(bytes).unwrap();
-    assert_eq!(record, Record::new(Fields { lease: LeaseId::NONE, ..full() }));
+    assert_eq!(
+        record,
+        Record::new(Fields {
+            lease: LeaseId::NONE,
+            ..full()
+        })
+    );
 }
 
 #[test]
 fn bytes_that_are_no_key_value_are_refused_with_their_fault() {
     let check = |bytes: &[u8], reason: &str, offset: usize| {
-        assert_eq!(Record::from_encoded(bytes).unwrap_err().to_string(), format!("not an encoded KeyValue: {reason} at byte {offset}"));
+        assert_eq!(
+            Record::from_encoded(bytes).unwrap_err().to_string(),
+            format!("not an encoded KeyValue: {reason} at byte {offset}")
+        );
     };
     check(b"", "empty key", 0);
     check(b"\x18\x01", "empty key", 0);
     check(b"\x0a\x05abc", "truncated field", 1);
-    check(b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "truncated field", 1);
+    check(
+        b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
+        "truncated field",
+        1,
+    );
     check(b"\x0a\x01k\x18\x80", "truncated number", 4);
-    check(b"\x0a\x01k\x18\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7f", "number longer than 64 bits", 4);
+    check(
+        b"\x0a\x01k\x18\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7f",
+        "number longer than 64 bits",
+        4,
+    );
     check(b"\x0a\x01k\x5b", "unknown wire type", 3);
     check(b"\x0a\x01k\x59\0", "truncated field", 3);
 }

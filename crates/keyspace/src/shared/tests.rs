@@ -44,7 +44,10 @@ fn transact(shared: &SharedKeyspace, model: &mut Model, txn: &txn::Txn) {
     }
     let floor = shared.read(Keyspace::floor);
     let done = shared.write(|keyspace| keyspace.transact(txn, &|_| true));
-    assert_eq!(done.ok().map(|(answer, _)| answer), model.transact(txn, floor.get()).ok());
+    assert_eq!(
+        done.ok().map(|(answer, _)| answer),
+        model.transact(txn, floor.get()).ok()
+    );
     assert_eq!(shared.revision().get(), model.revision());
 }
 
@@ -89,22 +92,53 @@ proptest! {
 fn a_finished_scan_says_so_again_and_an_unreadable_one_never_begins() {
     let shared = Arc::new(SharedKeyspace::new(Keyspace::new(WindowLimits::UNLIMITED)));
     let mut scan = shared.scan(RangeQuery::of(KeySpan::ALL)).unwrap();
-    let done = Step::Done(RangeAnswer { current: rev(1), count: 0, more: false });
-    assert_eq!([scan.step(&mut |_| {}), scan.step(&mut |_| {})], [done, done]);
-    let future = RangeQuery { revision: Some(rev(2)), ..RangeQuery::of(KeySpan::ALL) };
-    assert_eq!(shared.scan(future).err(), Some(ReadError::Future { current: rev(1) }));
+    let done = Step::Done(RangeAnswer {
+        current: rev(1),
+        count: 0,
+        more: false,
+    });
+    assert_eq!(
+        [scan.step(&mut |_| {}), scan.step(&mut |_| {})],
+        [done, done]
+    );
+    let future = RangeQuery {
+        revision: Some(rev(2)),
+        ..RangeQuery::of(KeySpan::ALL)
+    };
+    assert_eq!(
+        shared.scan(future).err(),
+        Some(ReadError::Future { current: rev(1) })
+    );
 }
 
 #[test]
 fn a_chunk_ends_with_its_bytes() {
     let value = vec![b'x'; CHUNK_BYTES];
     let records = [b"a", b"b", b"c"].map(|key| {
-        Record::new(Fields { key, value: &value, create_revision: rev(2), mod_revision: rev(2), version: 1, ..Fields::default() })
+        Record::new(Fields {
+            key,
+            value: &value,
+            create_revision: rev(2),
+            mod_revision: rev(2),
+            version: 1,
+            ..Fields::default()
+        })
     });
-    let shared = Arc::new(SharedKeyspace::new(Keyspace::restore(WindowLimits::UNLIMITED, rev(2), records)));
+    let shared = Arc::new(SharedKeyspace::new(Keyspace::restore(
+        WindowLimits::UNLIMITED,
+        rev(2),
+        records,
+    )));
     for op in [false, true] {
-        let sort_order = if op { crate::SortOrder::Descend } else { crate::SortOrder::None };
-        let query = RangeQuery { sort_order, ..RangeQuery::of(KeySpan::ALL) };
+        let sort_order = if op {
+            crate::SortOrder::Descend
+        } else {
+            crate::SortOrder::None
+        };
+        let query = RangeQuery {
+            sort_order,
+            ..RangeQuery::of(KeySpan::ALL)
+        };
         let (mut scan, mut largest, mut total) = (shared.scan(query).unwrap(), 0, 0);
         loop {
             let mut chunk = 0;
@@ -126,18 +160,33 @@ fn pair(revision: Revision) -> Commit {
     let n = revision.get() as usize % KEYS;
     let write = |side: &str| {
         let key = format!("{side}/{n:03}");
-        let fields = Fields { key: key.as_bytes(), create_revision: revision, mod_revision: revision, version: 1, ..Fields::default() };
+        let fields = Fields {
+            key: key.as_bytes(),
+            create_revision: revision,
+            mod_revision: revision,
+            version: 1,
+            ..Fields::default()
+        };
         let value = revision.get().to_be_bytes();
-        if n % 7 == 0 && revision.get() % 2 == 0 {
+        if n.is_multiple_of(7) && revision.get() % 2 == 0 {
             Record::tombstone(key.as_bytes(), revision)
         } else {
-            Record::new(Fields { value: &value, ..fields })
+            Record::new(Fields {
+                value: &value,
+                ..fields
+            })
         }
     };
-    Commit { revision, records: vec![write("left"), write("right")] }
+    Commit {
+        revision,
+        records: vec![write("left"), write("right")],
+    }
 }
 
-fn scan_all(shared: &Arc<SharedKeyspace>, range: &KeyRange) -> (Revision, Vec<(Vec<u8>, Vec<u8>)>) {
+/// What follows the slash in a key, and the key's value.
+type Seen = (Vec<u8>, Vec<u8>);
+
+fn scan_all(shared: &Arc<SharedKeyspace>, range: &KeyRange) -> (Revision, Vec<Seen>) {
     let mut scan = shared.scan(RangeQuery::of(range.span())).unwrap();
     let mut seen = Vec::new();
     let mut sink = |record: &Record| {
@@ -166,11 +215,16 @@ fn read_until_done(shared: &Arc<SharedKeyspace>, done: &AtomicBool) {
 
 #[test]
 fn readers_beside_a_writer_see_whole_revisions_only() {
-    let limits = WindowLimits { revisions: 5, ..WindowLimits::UNLIMITED };
+    let limits = WindowLimits {
+        revisions: 5,
+        ..WindowLimits::UNLIMITED
+    };
     let shared = Arc::new(SharedKeyspace::new(Keyspace::new(limits)));
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        let readers: Vec<_> = (0..3).map(|_| scope.spawn(|| read_until_done(&shared, &done))).collect();
+        let readers: Vec<_> = (0..3)
+            .map(|_| scope.spawn(|| read_until_done(&shared, &done)))
+            .collect();
         for number in 2..WRITES {
             shared.apply(pair(rev(number))).unwrap();
             if number % 50 == 0 {
@@ -178,7 +232,9 @@ fn readers_beside_a_writer_see_whole_revisions_only() {
             }
         }
         done.store(true, Ordering::Release);
-        readers.into_iter().for_each(|reader| reader.join().unwrap());
+        readers
+            .into_iter()
+            .for_each(|reader| reader.join().unwrap());
     });
     assert_eq!(shared.revision(), rev(WRITES - 1));
 }

@@ -21,12 +21,20 @@ pub(super) struct Block<T> {
 
 impl<T: Keyed> Block<T> {
     pub(super) fn new() -> Self {
-        Self { shared: 0, heads: Vec::new(), items: Vec::new() }
+        Self {
+            shared: 0,
+            heads: Vec::new(),
+            items: Vec::new(),
+        }
     }
 
     /// A block of items that are in rising order already.
     pub(super) fn from_sorted(items: Vec<T>) -> Self {
-        let mut block = Self { shared: 0, heads: Vec::with_capacity(items.capacity()), items };
+        let mut block = Self {
+            shared: 0,
+            heads: Vec::with_capacity(items.capacity()),
+            items,
+        };
         block.rebuild();
         block
     }
@@ -45,7 +53,9 @@ impl<T: Keyed> Block<T> {
         if let Some(first) = self.items.first_mut() {
             lower(first);
         }
-        let (Some(first), Some(last)) = (self.items.first(), self.items.last()) else { return };
+        let (Some(first), Some(last)) = (self.items.first(), self.items.last()) else {
+            return;
+        };
         if common_len(first.key(), last.key()) < self.shared {
             self.rebuild();
         } else {
@@ -73,13 +83,22 @@ impl<T: Keyed> Block<T> {
     pub(super) fn covering(&self, key: &[u8]) -> usize {
         let at = self.lower_bound(key);
         // Heads tell, without a look at the item, that it is above the key.
-        let differs = self.heads.get(at).is_none_or(|found| *found != head(key, self.shared));
-        if !differs && self.items[at].key() == key { at } else { at.saturating_sub(1) }
+        let differs = self
+            .heads
+            .get(at)
+            .is_none_or(|found| *found != head(key, self.shared));
+        if !differs && self.items[at].key() == key {
+            at
+        } else {
+            at.saturating_sub(1)
+        }
     }
 
     /// How many items have keys below `key`.
     pub(super) fn lower_bound(&self, key: &[u8]) -> usize {
-        let Some(first) = self.items.first() else { return 0 };
+        let Some(first) = self.items.first() else {
+            return 0;
+        };
         let shared = &first.key()[..self.shared];
         let common = common_len(shared, key);
         if common == self.shared {
@@ -96,7 +115,11 @@ impl<T: Keyed> Block<T> {
     fn search_heads(&self, key: &[u8]) -> usize {
         let wanted = head(key, self.shared);
         let start = self.heads.partition_point(|head| *head < wanted);
-        let equal = self.heads[start..].iter().take(2).take_while(|head| **head == wanted).count();
+        let equal = self.heads[start..]
+            .iter()
+            .take(2)
+            .take_while(|head| **head == wanted)
+            .count();
         let end = match equal {
             0 => return start,
             1 => start + 1,
@@ -107,7 +130,10 @@ impl<T: Keyed> Block<T> {
 
     /// Puts an item where [`Block::find`] said it goes.
     pub(super) fn insert(&mut self, at: usize, item: T) {
-        let fits = self.items.first().is_some_and(|first| item.key().starts_with(&first.key()[..self.shared]));
+        let fits = self
+            .items
+            .first()
+            .is_some_and(|first| item.key().starts_with(&first.key()[..self.shared]));
         if fits {
             self.heads.insert(at, head(item.key(), self.shared));
             self.items.insert(at, item);
@@ -141,10 +167,13 @@ impl<T: Keyed> Block<T> {
 
     fn rebuild(&mut self) {
         self.heads.clear();
-        let (Some(first), Some(last)) = (self.items.first(), self.items.last()) else { return };
+        let (Some(first), Some(last)) = (self.items.first(), self.items.last()) else {
+            return;
+        };
         // What the first and the last key share, all keys between them share.
         self.shared = common_len(first.key(), last.key());
-        self.heads.extend(self.items.iter().map(|item| head(item.key(), self.shared)));
+        self.heads
+            .extend(self.items.iter().map(|item| head(item.key(), self.shared)));
     }
 }
 

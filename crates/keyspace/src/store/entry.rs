@@ -30,7 +30,9 @@ impl Older {
 
     /// The newest version at or below `revision`.
     fn at(&self, revision: Revision) -> Option<&Record> {
-        let newer_from = self.rest.partition_point(|record| record.mod_revision() <= revision);
+        let newer_from = self
+            .rest
+            .partition_point(|record| record.mod_revision() <= revision);
         match newer_from.checked_sub(1) {
             Some(at) => self.rest.get(at),
             None => Some(&self.oldest).filter(|record| record.mod_revision() <= revision),
@@ -57,7 +59,10 @@ impl Keyed for Entry {
 
 impl Entry {
     pub(super) fn new(record: Record) -> Self {
-        Self { latest: record, older: None }
+        Self {
+            latest: record,
+            older: None,
+        }
     }
 
     /// The newest version; a tombstone if the key is deleted.
@@ -75,7 +80,10 @@ impl Entry {
         if self.latest.mod_revision() <= revision {
             return self.live();
         }
-        self.older.as_ref()?.at(revision).filter(|record| !record.is_tombstone())
+        self.older
+            .as_ref()?
+            .at(revision)
+            .filter(|record| !record.is_tombstone())
     }
 
     /// Takes the version that `revision` wrote. A second one of the same revision replaces the
@@ -86,34 +94,49 @@ impl Entry {
             let previous = (!replaced.is_tombstone()).then(|| replaced.clone());
             match &mut self.older {
                 Some(older) => older.rest.push_back(replaced),
-                None => self.older = Some(Box::new(Older { oldest: replaced, rest: VecDeque::new() })),
+                None => {
+                    self.older = Some(Box::new(Older {
+                        oldest: replaced,
+                        rest: VecDeque::new(),
+                    }))
+                }
             }
             return previous;
         }
         self.latest = record;
         let creates = self.latest.fields().create_revision == revision;
         let began = self.older.as_ref().map(|older| older.newest());
-        began.filter(|record| !creates && !record.is_tombstone()).cloned()
+        began
+            .filter(|record| !creates && !record.is_tombstone())
+            .cloned()
     }
 
     /// Drops what no read at `floor` or later sees.
     pub(super) fn reclaim(&mut self, floor: Revision) -> Reclaimed {
-        let mut reclaimed = Reclaimed { bytes: 0, versions: 0, empty: false };
+        let mut reclaimed = Reclaimed {
+            bytes: 0,
+            versions: 0,
+            empty: false,
+        };
         while self.oldest_is_done(floor) {
             let dropped = self.drop_oldest();
             reclaimed.bytes += dropped.map_or(0, |record| record.encoded().len());
             reclaimed.versions += 1;
         }
-        reclaimed.empty =
-            self.older.is_none() && self.latest.is_tombstone() && self.latest.mod_revision() <= floor;
+        reclaimed.empty = self.older.is_none()
+            && self.latest.is_tombstone()
+            && self.latest.mod_revision() <= floor;
         reclaimed
     }
     /// Whether the oldest of several versions is unseen at `floor`: replaced by then, or a
     /// tombstone.
     fn oldest_is_done(&self, floor: Revision) -> bool {
-        let Some(older) = &self.older else { return false };
+        let Some(older) = &self.older else {
+            return false;
+        };
         let next = older.rest.front().unwrap_or(&self.latest);
-        next.mod_revision() <= floor || (older.oldest.is_tombstone() && older.oldest.mod_revision() <= floor)
+        next.mod_revision() <= floor
+            || (older.oldest.is_tombstone() && older.oldest.mod_revision() <= floor)
     }
 
     fn drop_oldest(&mut self) -> Option<Record> {

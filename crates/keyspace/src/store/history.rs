@@ -17,7 +17,10 @@ pub struct WindowLimits {
 
 impl WindowLimits {
     /// All history since the last client compaction, as etcd keeps it.
-    pub const UNLIMITED: Self = Self { bytes: usize::MAX, revisions: usize::MAX };
+    pub const UNLIMITED: Self = Self {
+        bytes: usize::MAX,
+        revisions: usize::MAX,
+    };
 }
 
 /// What one change takes beside its records' bytes: its `Arc`, and per event two record handles.
@@ -63,17 +66,29 @@ impl History {
     pub(super) fn from(&self, from: Revision) -> impl Iterator<Item = &Arc<Change>> {
         let start = self.front().map_or(0, |front| {
             let skipped = from.get().saturating_sub(front.revision.get()).max(0);
-            usize::try_from(skipped).unwrap_or(usize::MAX).min(self.changes.len())
+            usize::try_from(skipped)
+                .unwrap_or(usize::MAX)
+                .min(self.changes.len())
         });
         self.changes.range(start..)
     }
 
     /// Forgets which records the change at `revision` replaced.
     pub(super) fn forget_previous(&mut self, revision: Revision) {
-        let Some(at) = self.place(revision) else { return };
-        let Some(change) = self.changes.get_mut(at) else { return };
-        let events = change.events.iter().map(|event| Event { record: event.record.clone(), previous: None });
-        let forgetful = Arc::new(Change { revision, events: events.collect() });
+        let Some(at) = self.place(revision) else {
+            return;
+        };
+        let Some(change) = self.changes.get_mut(at) else {
+            return;
+        };
+        let events = change.events.iter().map(|event| Event {
+            record: event.record.clone(),
+            previous: None,
+        });
+        let forgetful = Arc::new(Change {
+            revision,
+            events: events.collect(),
+        });
         self.bytes -= weight(change);
         self.bytes += weight(&forgetful);
         *change = forgetful;

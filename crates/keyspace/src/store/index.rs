@@ -1,29 +1,18 @@
 //! The ordered index: all entries in key order, in leaves, leaves in branches, branches in a root.
 //!
-//! Invariant: every level is sorted; a node's `low` is at most its first key, above every key of
-//! the node before it, and that of its first node; its `live` is the number of its keys that are
-//! not deleted; its `newest` is at least every revision in it. So a range is counted by nodes, not
-//! by keys. It does not know which versions are still wanted.
+//! Invariant: every level is sorted, and a node's `low` is above every key of the node before it.
+//! What a node knows of its keys lets a range be counted by nodes. It does not know which versions
+//! are still wanted.
+
+mod load;
 
 use super::{
     block::{Block, Keyed},
     entry::Entry,
+    node::{Branch, Leaf, Weigh, merge_small},
 };
 use crate::{KeySpan, Record, Revision, SpanEnd};
-
-/// Items of a leaf or a branch at most: 128 heads are 1 KiB, of which a search touches about four
-/// cache lines, and an insertion moves 1 KiB of heads and 3 KiB of entries at most.
-/// Tests use small nodes, so that few keys make many.
-const NODE_ITEMS_MAX: usize = if cfg!(test) { 8 } else { 128 };
-
-/// Nodes that sink below this are merged into a neighbour, if both then fill at most
-/// [`NODE_ITEMS_MERGED_MAX`], which leaves room before the next split.
-const NODE_ITEMS_MIN: usize = NODE_ITEMS_MAX / 4;
-const NODE_ITEMS_MERGED_MAX: usize = NODE_ITEMS_MAX * 3 / 4;
-
-/// How full bulk loading makes a node, and how much stays behind when it overflows at its end
-/// (keys that rise would otherwise leave every node half full).
-const NODE_ITEMS_LOADED: usize = NODE_ITEMS_MAX * 7 / 8;
+use load::Loader;
 
 /// What one version takes beside its encoded bytes: the two counters of its `Arc`, and what an
 /// allocator rounds up to, 16 bytes on average.
@@ -40,139 +29,12 @@ pub(super) struct Index {
     bytes: usize,
 }
 
-/// A run of leaves.
-pub(super) type Branch = Node<Leaf>;
-/// A run of entries.
-pub(super) type Leaf = Node<Entry>;
-
-/// A run of items in key order, with what is known of all of them.
-#[derive(Debug)]
-pub(super) struct Node<T> {
-    low: Box<[u8]>,
-    live: usize,
-    newest: Revision,
-    items: Block<T>,
-}
-
 /// A place between entries. Only meaningful until the index changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Position {
     pub(super) branch: usize,
     pub(super) leaf: usize,
     pub(super) entry: usize,
-}
-
-impl<T> Keyed for Node<T> {
-    fn key(&self) -> &[u8] {
-        &self.low
-    }
-}
-
-/// What a node has to know of its items.
-trait Weigh: Keyed {
-    fn live(&self) -> usize;
-    fn newest(&self) -> Revision;
-    /// Takes keys from `low` on, though its own may begin later.
-    fn widen(&mut self, low: &[u8]);
-}
-
-impl Weigh for Entry {
-    fn live(&self) -> usize {
-        usize::from(Entry::live(self).is_some())
-    }
-
-    fn newest(&self) -> Revision {
-        self.latest().mod_revision()
-    }
-
-    fn widen(&mut self, _low: &[u8]) {}
-}
-
-impl<T: Weigh> Weigh for Node<T> {
-    fn live(&self) -> usize {
-        self.live
-    }
-
-    fn newest(&self) -> Revision {
-        self.newest
-    }
-
-    fn widen(&mut self, low: &[u8]) {
-        self.low = low.into();
-        self.items.lower_first(|first| first.widen(low));
-    }
-}
-
-impl<T> Node<T> {
-    /// Keys in it that are not deleted.
-    pub(super) fn live(&self) -> usize {
-        self.live
-    }
-
-    /// No version in it is newer than this.
-    pub(super) fn newest(&self) -> Revision {
-        self.newest
-    }
-}
-
-impl<T: Keyed> Node<T> {
-    pub(super) fn items(&self) -> &[T] {
-        self.items.items()
-    }
-}
-
-#[allow(private_bounds)]
-impl<T: Weigh> Node<T> {
-    fn from_block(items: Block<T>) -> Self {
-        let all = items.items();
-        Self {
-            low: all.first().map(|item| item.key().into()).unwrap_or_default(),
-            live: all.iter().map(Weigh::live).sum(),
-            newest: all.iter().map(Weigh::newest).max().unwrap_or_default(),
-            items,
-        }
-    }
-
-    /// Halves the node if it is full; `at` is where the last item went in.
-    fn split_if_full(&mut self, at: usize) -> Option<Self> {
-        let len = self.items().len();
-        if len < NODE_ITEMS_MAX {
-            return None;
-        }
-        let keep = if at + 1 == len { NODE_ITEMS_LOADED } else { len / 2 };
-        let right = Self::from_block(self.items.split_off(keep));
-        self.live -= right.live;
-        Some(right)
-    }
-}
-
-#[allow(private_bounds)]
-impl<T: Weigh> Node<Node<T>> {
-    fn after_shrink(&mut self, at: usize) {
-        merge_small(&mut self.items, at);
-    }
-}
-
-/// Merges the node at `at` with a neighbour if it has become small.
-fn merge_small<T: Weigh>(nodes: &mut Block<Node<T>>, at: usize) {
-    let all = nodes.items();
-    let len = all[at].items().len();
-    let merged = |left: &usize| all.get(*left..*left + 2).map(|pair| pair[0].items().len() + pair[1].items().len());
-    let left = [Some(at), at.checked_sub(1)].into_iter().flatten().find(|left| match merged(left) {
-        Some(merged) => len == 0 || (len < NODE_ITEMS_MIN && merged <= NODE_ITEMS_MERGED_MAX),
-        None => false,
-    });
-    if let Some(left) = left {
-        let right = nodes.remove(left + 1);
-        let node = nodes.item_mut(left);
-        node.live += right.live;
-        node.newest = node.newest.max(right.newest);
-        node.items.append(right.items.into_items());
-        let low = node.low.clone();
-        node.items.lower_first(|first| first.widen(&low));
-    } else if len == 0 {
-        nodes.remove(at);
-    }
 }
 
 impl Index {
@@ -217,16 +79,25 @@ impl Index {
     /// The place before the first entry at or above `key`.
     pub(super) fn seek(&self, key: &[u8]) -> Position {
         let branch = self.branches.covering(key);
-        let Some(node) = self.branches().get(branch) else { return self.end() };
+        let Some(node) = self.branches().get(branch) else {
+            return self.end();
+        };
         let leaf = node.items.covering(key);
         let entry = node.items()[leaf].items.lower_bound(key);
-        Position { branch, leaf, entry }
+        Position {
+            branch,
+            leaf,
+            entry,
+        }
     }
 
     /// The place after the entry of `key`, or where it would be.
     pub(super) fn seek_after(&self, key: &[u8]) -> Position {
         let mut at = self.seek(key);
-        let leaf = self.branches().get(at.branch).map(|branch| &branch.items()[at.leaf]);
+        let leaf = self
+            .branches()
+            .get(at.branch)
+            .map(|branch| &branch.items()[at.leaf]);
         let entry = leaf.and_then(|leaf| leaf.items().get(at.entry));
         at.entry += usize::from(entry.is_some_and(|entry| entry.key() == key));
         at
@@ -242,7 +113,11 @@ impl Index {
     }
 
     fn end(&self) -> Position {
-        Position { branch: self.branches().len(), leaf: 0, entry: 0 }
+        Position {
+            branch: self.branches().len(),
+            leaf: 0,
+            entry: 0,
+        }
     }
 
     /// Takes the version that `revision` wrote; see [`Entry::put`] for what comes back.
@@ -275,13 +150,15 @@ impl Index {
         let branch = self.branches.item_mut(at);
         let at_leaf = branch.items.covering(key);
         let leaf = branch.items.item_mut(at_leaf);
-        let Ok(at_entry) = leaf.items.find(key) else { return };
+        let Ok(at_entry) = leaf.items.find(key) else {
+            return;
+        };
         let reclaimed = leaf.items.item_mut(at_entry).reclaim(floor);
         self.bytes -= reclaimed.bytes + reclaimed.versions * VERSION_BYTES;
         if reclaimed.empty {
             let gone = leaf.items.remove(at_entry);
             self.bytes -= gone.latest().encoded().len() + VERSION_BYTES + ENTRY_BYTES;
-            branch.after_shrink(at_leaf);
+            merge_small(&mut branch.items, at_leaf);
             merge_small(&mut self.branches, at);
         }
     }
@@ -300,7 +177,12 @@ struct Put {
 impl Branch {
     /// A branch of one empty leaf.
     fn below(low: &[u8]) -> Self {
-        let leaf = Leaf { low: low.into(), live: 0, newest: Revision::ZERO, items: Block::new() };
+        let leaf = Leaf {
+            low: low.into(),
+            live: 0,
+            newest: Revision::ZERO,
+            items: Block::new(),
+        };
         Self::from_block(Block::from_sorted(vec![leaf]))
     }
 
@@ -324,7 +206,12 @@ impl Leaf {
     /// Also returns the place of the entry.
     fn put(&mut self, record: Record, revision: Revision) -> (Put, usize) {
         let lives = usize::from(!record.is_tombstone());
-        let mut put = Put { previous: None, leaf: 0, created: false, overwritten: 0 };
+        let mut put = Put {
+            previous: None,
+            leaf: 0,
+            created: false,
+            overwritten: 0,
+        };
         self.newest = self.newest.max(revision);
         match self.items.find(record.key()) {
             Ok(at) => {
@@ -344,59 +231,6 @@ impl Leaf {
                 (put, at)
             }
         }
-    }
-}
-
-/// Builds an index from the left.
-#[derive(Default)]
-struct Loader {
-    entries: Vec<Entry>,
-    leaves: Vec<Leaf>,
-    branches: Vec<Branch>,
-    bytes: usize,
-}
-
-impl Loader {
-    /// Takes the next record, or gives it back if it is not above the one before.
-    fn push(&mut self, record: Record) -> Result<(), Record> {
-        let last = self.entries.last().or_else(|| self.leaves.last()?.items().last());
-        let last = last.or_else(|| self.branches.last()?.items().last()?.items().last());
-        if last.is_some_and(|last| last.key() >= record.key()) {
-            return Err(record);
-        }
-        self.bytes += record.encoded().len() + VERSION_BYTES + ENTRY_BYTES;
-        if self.entries.capacity() == 0 {
-            self.entries.reserve_exact(NODE_ITEMS_MAX);
-        }
-        self.entries.push(Entry::new(record));
-        if self.entries.len() == NODE_ITEMS_LOADED {
-            self.close_leaf();
-        }
-        if self.leaves.len() == NODE_ITEMS_LOADED {
-            self.close_branch();
-        }
-        Ok(())
-    }
-
-    fn close_leaf(&mut self) {
-        let entries = std::mem::take(&mut self.entries);
-        self.leaves.push(Leaf::from_block(Block::from_sorted(entries)));
-    }
-
-    fn close_branch(&mut self) {
-        let leaves = std::mem::take(&mut self.leaves);
-        self.branches.push(Branch::from_block(Block::from_sorted(leaves)));
-    }
-
-    fn finish(mut self) -> Index {
-        if !self.entries.is_empty() {
-            self.close_leaf();
-        }
-        if !self.leaves.is_empty() {
-            self.close_branch();
-        }
-        let live = self.branches.iter().map(Node::live).sum();
-        Index { branches: Block::from_sorted(self.branches), live, bytes: self.bytes }
     }
 }
 

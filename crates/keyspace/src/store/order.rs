@@ -43,10 +43,18 @@ pub(crate) fn passes(record: &Record, filter: &RevisionFilter) -> bool {
     if *filter == RevisionFilter::default() {
         return true;
     }
-    let RevisionFilter { min_mod, max_mod, min_create, max_create } = *filter;
+    let RevisionFilter {
+        min_mod,
+        max_mod,
+        min_create,
+        max_create,
+    } = *filter;
     let fields = record.fields();
-    let within = |revision: i64, min: i64, max: i64| (min == 0 || revision >= min) && (max == 0 || revision <= max);
-    within(fields.mod_revision.get(), min_mod, max_mod) && within(fields.create_revision.get(), min_create, max_create)
+    let within = |revision: i64, min: i64, max: i64| {
+        (min == 0 || revision >= min) && (max == 0 || revision <= max)
+    };
+    within(fields.mod_revision.get(), min_mod, max_mod)
+        && within(fields.create_revision.get(), min_create, max_create)
 }
 
 /// Sorts records that are in key order and cuts them to the limit.
@@ -58,9 +66,15 @@ pub(crate) fn sort(mut records: Vec<Record>, query: &RangeQuery<'_>) -> Collecte
     match query.sort_target {
         SortTarget::Key if descend => records.reverse(),
         SortTarget::Key => {}
-        SortTarget::Version => sort_by_number(&mut records, descend, |record| record.fields().version),
-        SortTarget::Create => sort_by_number(&mut records, descend, |record| record.fields().create_revision.get()),
-        SortTarget::Mod => sort_by_number(&mut records, descend, |record| record.mod_revision().get()),
+        SortTarget::Version => {
+            sort_by_number(&mut records, descend, |record| record.fields().version)
+        }
+        SortTarget::Create => sort_by_number(&mut records, descend, |record| {
+            record.fields().create_revision.get()
+        }),
+        SortTarget::Mod => {
+            sort_by_number(&mut records, descend, |record| record.mod_revision().get())
+        }
         SortTarget::Value => records.sort_by(|a, b| {
             let order = a.fields().value.cmp(b.fields().value);
             if descend { order.reverse() } else { order }

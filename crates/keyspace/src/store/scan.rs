@@ -8,7 +8,8 @@ use std::ops::Range;
 
 use super::{
     Keyspace,
-    index::{Index, Leaf, Position},
+    index::{Index, Position},
+    node::Leaf,
     order::{self, Collected},
 };
 use crate::{RangeAnswer, RangeQuery, ReadError, Record, Revision, SpanEnd};
@@ -23,7 +24,10 @@ pub(crate) struct Budget {
 }
 
 impl Budget {
-    pub(crate) const UNLIMITED: Self = Self { touches: usize::MAX, bytes: usize::MAX };
+    pub(crate) const UNLIMITED: Self = Self {
+        touches: usize::MAX,
+        bytes: usize::MAX,
+    };
 
     pub(crate) fn is_spent(&self) -> bool {
         self.touches == 0 || self.bytes == 0
@@ -56,7 +60,16 @@ impl<'q> RangeScan<'q> {
         keyspace.check_readable(at)?;
         let collected = order::needs_sorting(&query).then(Vec::new);
         let wanted = order::wanted(&query);
-        Ok(Self { query, at, current, after: None, wanted, taken: 0, count: 0, collected })
+        Ok(Self {
+            query,
+            at,
+            current,
+            after: None,
+            wanted,
+            taken: 0,
+            count: 0,
+            collected,
+        })
     }
 
     /// The revision that must stay readable.
@@ -73,7 +86,9 @@ impl<'q> RangeScan<'q> {
     ) -> bool {
         let index = keyspace.index();
         if matches!(self.query.span.end, SpanEnd::Single) {
-            let found = index.get(self.query.span.start).and_then(|entry| entry.at(self.at));
+            let found = index
+                .get(self.query.span.start)
+                .and_then(|entry| entry.at(self.at));
             if let Some(record) = found {
                 self.visit(record, budget, sink);
             }
@@ -93,8 +108,15 @@ impl<'q> RangeScan<'q> {
     pub(crate) fn finish(&mut self) -> (RangeAnswer, Collected) {
         let limit = self.query.limit;
         let more = limit > 0 && self.taken > limit;
-        let answer = RangeAnswer { current: self.current, count: self.count, more };
-        let collected = self.collected.take().map(|records| order::sort(records, &self.query));
+        let answer = RangeAnswer {
+            current: self.current,
+            count: self.count,
+            more,
+        };
+        let collected = self
+            .collected
+            .take()
+            .map(|records| order::sort(records, &self.query));
         (answer, collected.unwrap_or_default())
     }
 
@@ -107,19 +129,41 @@ impl<'q> RangeScan<'q> {
         sink: &mut dyn FnMut(&Record),
     ) -> bool {
         while here < end {
-            let Some(branch) = index.branches().get(here.branch) else { break };
+            let Some(branch) = index.branches().get(here.branch) else {
+                break;
+            };
             let whole = here.leaf == 0 && here.entry == 0 && here.branch < end.branch;
             if whole && self.only_counts() && branch.newest() <= self.at {
-                self.skip(branch.live(), branch.items().last().and_then(last_record), budget);
-                here = Position { branch: here.branch + 1, leaf: 0, entry: 0 };
+                self.skip(
+                    branch.live(),
+                    branch.items().last().and_then(last_record),
+                    budget,
+                );
+                here = Position {
+                    branch: here.branch + 1,
+                    leaf: 0,
+                    entry: 0,
+                };
             } else if let Some(leaf) = branch.items().get(here.leaf) {
-                let stop = if (here.branch, here.leaf) == (end.branch, end.leaf) { end.entry } else { leaf.items().len() };
+                let stop = if (here.branch, here.leaf) == (end.branch, end.leaf) {
+                    end.entry
+                } else {
+                    leaf.items().len()
+                };
                 if !self.walk_leaf(leaf, here.entry..stop, budget, sink) {
                     return false;
                 }
-                here = Position { leaf: here.leaf + 1, entry: 0, ..here };
+                here = Position {
+                    leaf: here.leaf + 1,
+                    entry: 0,
+                    ..here
+                };
             } else {
-                here = Position { branch: here.branch + 1, leaf: 0, entry: 0 };
+                here = Position {
+                    branch: here.branch + 1,
+                    leaf: 0,
+                    entry: 0,
+                };
             }
             if budget.is_spent() && here < end {
                 return false;
@@ -129,7 +173,13 @@ impl<'q> RangeScan<'q> {
     }
 
     /// False if the budget ended before the leaf did.
-    fn walk_leaf(&mut self, leaf: &Leaf, part: Range<usize>, budget: &mut Budget, sink: &mut dyn FnMut(&Record)) -> bool {
+    fn walk_leaf(
+        &mut self,
+        leaf: &Leaf,
+        part: Range<usize>,
+        budget: &mut Budget,
+        sink: &mut dyn FnMut(&Record),
+    ) -> bool {
         let settled = leaf.newest() <= self.at;
         if settled && self.only_counts() && part == (0..leaf.items().len()) {
             self.skip(leaf.live(), last_record(leaf), budget);
@@ -139,7 +189,11 @@ impl<'q> RangeScan<'q> {
             if budget.is_spent() {
                 return false;
             }
-            let visible = if settled { entry.live() } else { entry.at(self.at) };
+            let visible = if settled {
+                entry.live()
+            } else {
+                entry.at(self.at)
+            };
             if let Some(record) = visible {
                 self.visit(record, budget, sink);
             }

@@ -23,20 +23,33 @@ pub fn check(txn: &Txn, max_ops: usize) -> Result<(), TxnRefused> {
 }
 
 fn check_ops(txn: &Txn, max_ops: usize) -> Result<(), TxnRefused> {
-    let ops = txn.compare.len().max(txn.success.len()).max(txn.failure.len());
+    let ops = txn
+        .compare
+        .len()
+        .max(txn.success.len())
+        .max(txn.failure.len());
     let left = max_ops.checked_sub(ops).ok_or(TxnRefused::TooManyOps)?;
-    txn.compare.iter().try_for_each(|compare| check_range(&compare.range))?;
-    txn.success.iter().chain(&txn.failure).try_for_each(|op| match op {
-        Op::Range(op) => check_range(&op.range),
-        Op::Put(op) => check_put(op),
-        Op::Delete(op) => check_range(&op.range),
-        Op::Txn(txn) => check_ops(txn, left),
-        Op::Refused(refused) => Err(*refused),
-    })
+    txn.compare
+        .iter()
+        .try_for_each(|compare| check_range(&compare.range))?;
+    txn.success
+        .iter()
+        .chain(&txn.failure)
+        .try_for_each(|op| match op {
+            Op::Range(op) => check_range(&op.range),
+            Op::Put(op) => check_put(op),
+            Op::Delete(op) => check_range(&op.range),
+            Op::Txn(txn) => check_ops(txn, left),
+            Op::Refused(refused) => Err(*refused),
+        })
 }
 
 fn check_range(range: &KeyRange) -> Result<(), TxnRefused> {
-    if range.span().start.is_empty() { Err(TxnRefused::EmptyKey) } else { Ok(()) }
+    if range.span().start.is_empty() {
+        Err(TxnRefused::EmptyKey)
+    } else {
+        Ok(())
+    }
 }
 
 fn check_put(op: &PutOp) -> Result<(), TxnRefused> {
@@ -60,14 +73,22 @@ struct Writes<'a> {
 
 impl<'a> Writes<'a> {
     fn check(&self, key: &[u8]) -> Result<(), TxnRefused> {
-        if self.puts.contains(key) || self.deletes.contains(key) { Err(TxnRefused::DuplicateKey) } else { Ok(()) }
+        if self.puts.contains(key) || self.deletes.contains(key) {
+            Err(TxnRefused::DuplicateKey)
+        } else {
+            Ok(())
+        }
     }
 
     /// Adds what a nested transaction may write: one of two lists, which may put the same keys.
     /// Its deletes do not meet the puts before it: etcd lets a later transaction delete what an
     /// earlier one put.
     fn add_nested(&mut self, success: Self, failure: Self) -> Result<(), TxnRefused> {
-        success.puts.iter().chain(&failure.puts).try_for_each(|key| self.check(key))?;
+        success
+            .puts
+            .iter()
+            .chain(&failure.puts)
+            .try_for_each(|key| self.check(key))?;
         for writes in [success, failure] {
             self.puts.extend(writes.puts);
             self.deletes.extend(writes.deletes);
@@ -125,7 +146,9 @@ impl<'a> Deletes<'a> {
             return;
         }
         // Ranges that begin at or before our end and reach our start melt into ours.
-        while let Some((other, until)) = self.ranges.range(..=end).next_back().map(|(k, v)| (*k, *v)) {
+        while let Some((other, until)) =
+            self.ranges.range(..=end).next_back().map(|(k, v)| (*k, *v))
+        {
             if until < start {
                 break;
             }

@@ -6,8 +6,8 @@
 use std::cmp::Ordering;
 
 use super::{
-    Compare, CompareResult, CompareTarget, DeleteOp, Op, OpAnswer, PutOp, RangeOp, Txn, TxnAnswer, TxnError, TxnRefused,
-    staged::Staged,
+    Compare, CompareResult, CompareTarget, DeleteOp, Op, OpAnswer, PutOp, RangeOp, Txn, TxnAnswer,
+    TxnError, TxnRefused, staged::Staged,
 };
 use crate::{Commit, Keyspace, LeaseId, ReadError, Record, Revision, record::Fields};
 
@@ -23,9 +23,20 @@ pub(super) fn plan(
     Ok((answer, staged.into_commit()))
 }
 
-fn run(staged: &mut Staged<'_>, txn: &Txn, lease_exists: LeaseExists<'_>) -> Result<TxnAnswer, TxnError> {
-    let succeeded = txn.compare.iter().all(|compare| holds(staged.base(), compare));
-    let ops = if succeeded { &txn.success } else { &txn.failure };
+fn run(
+    staged: &mut Staged<'_>,
+    txn: &Txn,
+    lease_exists: LeaseExists<'_>,
+) -> Result<TxnAnswer, TxnError> {
+    let succeeded = txn
+        .compare
+        .iter()
+        .all(|compare| holds(staged.base(), compare));
+    let ops = if succeeded {
+        &txn.success
+    } else {
+        &txn.failure
+    };
     let answers = ops.iter().map(|op| match op {
         Op::Range(op) => range(staged, op),
         Op::Put(op) => put(staged, op, lease_exists),
@@ -33,19 +44,25 @@ fn run(staged: &mut Staged<'_>, txn: &Txn, lease_exists: LeaseExists<'_>) -> Res
         Op::Txn(txn) => run(staged, txn, lease_exists).map(OpAnswer::Txn),
         Op::Refused(refused) => Err((*refused).into()),
     });
-    Ok(TxnAnswer { succeeded, answers: answers.collect::<Result<_, _>>()? })
+    Ok(TxnAnswer {
+        succeeded,
+        answers: answers.collect::<Result<_, _>>()?,
+    })
 }
 
 fn holds(keyspace: &Keyspace, compare: &Compare) -> bool {
     let of_missing = || match &compare.target {
         // A missing value and an empty one look the same on the wire; etcd fails the compare.
         CompareTarget::Value(_) => false,
-        CompareTarget::Version(_) | CompareTarget::Create(_) | CompareTarget::Mod(_) | CompareTarget::Lease(_) => {
-            fulfils(Fields::default(), compare)
-        }
+        CompareTarget::Version(_)
+        | CompareTarget::Create(_)
+        | CompareTarget::Mod(_)
+        | CompareTarget::Lease(_) => fulfils(Fields::default(), compare),
     };
     let of_record = |record: &Record| fulfils(record.fields(), compare);
-    keyspace.all(&compare.range.span(), of_record).unwrap_or_else(of_missing)
+    keyspace
+        .all(&compare.range.span(), of_record)
+        .unwrap_or_else(of_missing)
 }
 
 fn fulfils(fields: Fields<'_>, compare: &Compare) -> bool {
@@ -73,8 +90,13 @@ fn range(staged: &Staged<'_>, op: &RangeOp) -> Result<OpAnswer, TxnError> {
 
 /// etcd's check of a range's revision before a transaction runs: the transaction's own revision is
 /// in the future, and a negative one is compared like a number, where "nothing compacted" is -1.
-fn readable(keyspace: &Keyspace, revision: Option<Revision>) -> Result<Option<Revision>, ReadError> {
-    let Some(revision) = revision.filter(|revision| *revision != Revision::ZERO) else { return Ok(None) };
+fn readable(
+    keyspace: &Keyspace,
+    revision: Option<Revision>,
+) -> Result<Option<Revision>, ReadError> {
+    let Some(revision) = revision.filter(|revision| *revision != Revision::ZERO) else {
+        return Ok(None);
+    };
     let compacted = keyspace.compacted();
     if compacted == Revision::ZERO && revision == Revision::new(-1) {
         return Ok(None);
@@ -85,8 +107,19 @@ fn readable(keyspace: &Keyspace, revision: Option<Revision>) -> Result<Option<Re
     Ok(Some(revision))
 }
 
-fn put(staged: &mut Staged<'_>, op: &PutOp, lease_exists: LeaseExists<'_>) -> Result<OpAnswer, TxnError> {
-    let PutOp { key, value, lease, prev_kv, ignore_value, ignore_lease } = op;
+fn put(
+    staged: &mut Staged<'_>,
+    op: &PutOp,
+    lease_exists: LeaseExists<'_>,
+) -> Result<OpAnswer, TxnError> {
+    let PutOp {
+        key,
+        value,
+        lease,
+        prev_kv,
+        ignore_value,
+        ignore_lease,
+    } = op;
     let keeps = *ignore_value || *ignore_lease;
     if keeps && staged.base().get(key).is_none() {
         return Err(TxnRefused::KeyNotFound.into());
@@ -107,7 +140,10 @@ fn put(staged: &mut Staged<'_>, op: &PutOp, lease_exists: LeaseExists<'_>) -> Re
         lease: if *ignore_lease { kept.lease } else { *lease },
         ..Fields::default()
     });
-    Ok(OpAnswer::Put { revision: staged.revision(), previous: previous.filter(|_| *prev_kv) })
+    Ok(OpAnswer::Put {
+        revision: staged.revision(),
+        previous: previous.filter(|_| *prev_kv),
+    })
 }
 
 fn delete(staged: &mut Staged<'_>, op: &DeleteOp) -> OpAnswer {

@@ -6,7 +6,8 @@
 use std::{collections::BTreeMap, ops::Bound};
 
 use crate::{
-    Commit, KeySpan, Keyspace, RangeAnswer, RangeQuery, ReadError, Record, Revision, SpanEnd, record::Fields, store::order,
+    Commit, KeySpan, Keyspace, RangeAnswer, RangeQuery, ReadError, Record, Revision, SpanEnd,
+    record::Fields, store::order,
 };
 
 /// A transaction's view.
@@ -22,7 +23,12 @@ pub(super) struct Staged<'k> {
 
 impl<'k> Staged<'k> {
     pub(super) fn new(base: &'k Keyspace) -> Self {
-        Self { base, revision: base.revision().next(), written: BTreeMap::new(), records: Vec::new() }
+        Self {
+            base,
+            revision: base.revision().next(),
+            written: BTreeMap::new(),
+            records: Vec::new(),
+        }
     }
 
     /// The state before the transaction.
@@ -32,7 +38,11 @@ impl<'k> Staged<'k> {
 
     /// The transaction's revision once it has changed something; before that the one it began at.
     pub(super) fn revision(&self) -> Revision {
-        if self.records.is_empty() { self.base.revision() } else { self.revision }
+        if self.records.is_empty() {
+            self.base.revision()
+        } else {
+            self.revision
+        }
     }
 
     pub(super) fn get(&self, key: &[u8]) -> Option<&Record> {
@@ -42,11 +52,22 @@ impl<'k> Staged<'k> {
         }
     }
 
-    pub(super) fn range(&self, query: &RangeQuery<'_>) -> Result<(Vec<Record>, RangeAnswer), ReadError> {
+    pub(super) fn range(
+        &self,
+        query: &RangeQuery<'_>,
+    ) -> Result<(Vec<Record>, RangeAnswer), ReadError> {
         if query.revision.is_some() || self.written.is_empty() {
             let mut records = Vec::new();
-            let answer = self.base.range(query, &mut |record| records.push(record.clone()))?;
-            return Ok((records, RangeAnswer { current: self.revision(), ..answer }));
+            let answer = self
+                .base
+                .range(query, &mut |record| records.push(record.clone()))?;
+            return Ok((
+                records,
+                RangeAnswer {
+                    current: self.revision(),
+                    ..answer
+                },
+            ));
         }
         Ok(arrange(self.live(&query.span), query, self.revision()))
     }
@@ -73,13 +94,18 @@ impl<'k> Staged<'k> {
         live
     }
 
-    fn written_in<'a>(&'a self, span: &KeySpan<'a>) -> impl Iterator<Item = (&'a Box<[u8]>, &'a Record)> {
+    fn written_in<'a>(
+        &'a self,
+        span: &KeySpan<'a>,
+    ) -> impl Iterator<Item = (&'a Box<[u8]>, &'a Record)> {
         let end = span.end;
-        self.written.range::<[u8], _>((Bound::Included(span.start), Bound::Unbounded)).take_while(move |(key, _)| match end {
-            SpanEnd::Single => false,
-            SpanEnd::Before(end) => ***key < *end,
-            SpanEnd::Unbounded => true,
-        })
+        self.written
+            .range::<[u8], _>((Bound::Included(span.start), Bound::Unbounded))
+            .take_while(move |(key, _)| match end {
+                SpanEnd::Single => false,
+                SpanEnd::Before(end) => ***key < *end,
+                SpanEnd::Unbounded => true,
+            })
     }
 
     pub(super) fn put(&mut self, fields: Fields<'_>) {
@@ -109,15 +135,31 @@ impl<'k> Staged<'k> {
 
     /// What the transaction commits, if it changed anything.
     pub(super) fn into_commit(self) -> Option<Commit> {
-        (!self.records.is_empty()).then_some(Commit { revision: self.revision, records: self.records })
+        (!self.records.is_empty()).then_some(Commit {
+            revision: self.revision,
+            records: self.records,
+        })
     }
 }
 
 /// The answer of a query whose live records, in key order, are these.
-fn arrange(live: Vec<Record>, query: &RangeQuery<'_>, current: Revision) -> (Vec<Record>, RangeAnswer) {
+fn arrange(
+    live: Vec<Record>,
+    query: &RangeQuery<'_>,
+    current: Revision,
+) -> (Vec<Record>, RangeAnswer) {
     let count = live.len() as i64;
-    let passing = live.into_iter().filter(|record| order::passes(record, &query.filter));
+    let passing = live
+        .into_iter()
+        .filter(|record| order::passes(record, &query.filter));
     let taken: Vec<_> = passing.take(order::wanted(query)).collect();
     let more = query.limit > 0 && taken.len() > query.limit;
-    (order::sort(taken, query), RangeAnswer { current, count, more })
+    (
+        order::sort(taken, query),
+        RangeAnswer {
+            current,
+            count,
+            more,
+        },
+    )
 }

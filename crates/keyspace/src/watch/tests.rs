@@ -9,7 +9,10 @@ use super::WatchIndex;
 use crate::KeyRange;
 
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
-    prop::collection::vec(prop::sample::select(vec![0u8, b'a', b'b', b'c', 0xff]), 0..4)
+    prop::collection::vec(
+        prop::sample::select(vec![0u8, b'a', b'b', b'c', 0xff]),
+        0..4,
+    )
 }
 
 fn range() -> impl Strategy<Value = KeyRange> {
@@ -41,8 +44,11 @@ fn check_match(index: &WatchIndex<u32>, model: &[(KeyRange, u32)], key: &[u8]) {
     let mut found = Vec::new();
     index.matches(key, &mut |id| found.push(id));
     found.sort_unstable();
-    let mut expected: Vec<u32> =
-        model.iter().filter(|(range, _)| range.contains(key)).map(|(_, id)| *id).collect();
+    let mut expected: Vec<u32> = model
+        .iter()
+        .filter(|(range, _)| range.contains(key))
+        .map(|(_, id)| *id)
+        .collect();
     expected.sort_unstable();
     assert_eq!(found, expected, "watchers of {key:?}");
 }

@@ -34,7 +34,11 @@ pub(super) struct IntervalTree<Id> {
 
 impl<Id> Default for IntervalTree<Id> {
     fn default() -> Self {
-        Self { nodes: Vec::new(), free: Vec::new(), root: NIL }
+        Self {
+            nodes: Vec::new(),
+            free: Vec::new(),
+            root: NIL,
+        }
     }
 }
 
@@ -49,7 +53,9 @@ impl<Id: Copy + Ord> IntervalTree<Id> {
     }
 
     pub(super) fn remove(&mut self, range: &KeyRange, id: Id) -> bool {
-        let Some(at) = self.find(range) else { return false };
+        let Some(at) = self.find(range) else {
+            return false;
+        };
         let removed = self.node_mut(at).ids.remove(id);
         if self.node(at).ids.is_empty() {
             self.root = self.remove_below(self.root, at);
@@ -222,8 +228,14 @@ impl<Id: Copy + Ord> IntervalTree<Id> {
                 .filter(|at| *at != NIL)
                 .expect("memory ends before 2^32 ranges")
         });
-        let node =
-            Node { range, ids: Ids::One(id), left: NIL, right: NIL, furthest: at, height: 1 };
+        let node = Node {
+            range,
+            ids: Ids::One(id),
+            left: NIL,
+            right: NIL,
+            furthest: at,
+            height: 1,
+        };
         match self.free.pop() {
             Some(_) => *self.node_mut(at) = node,
             None => self.nodes.push(node),
@@ -256,7 +268,10 @@ fn end(range: &KeyRange) -> Option<&[u8]> {
 }
 
 fn order(a: &KeyRange, b: &KeyRange) -> Ordering {
-    a.span().start.cmp(b.span().start).then_with(|| order_ends(a, b))
+    a.span()
+        .start
+        .cmp(b.span().start)
+        .then_with(|| order_ends(a, b))
 }
 
 fn order_ends(a: &KeyRange, b: &KeyRange) -> Ordering {
@@ -284,7 +299,10 @@ impl<Id: Copy + Ord> IntervalTree<Id> {
         let node = self.node(at);
         assert!(!node.ids.is_empty());
         assert!(self.height(node.left).abs_diff(self.height(node.right)) <= 1);
-        assert_eq!(node.height, 1 + self.height(node.left).max(self.height(node.right)));
+        assert_eq!(
+            node.height,
+            1 + self.height(node.left).max(self.height(node.right))
+        );
         let mut greatest = &node.range;
         for (child, side) in [(node.left, Ordering::Less), (node.right, Ordering::Greater)] {
             if child != NIL {

@@ -18,7 +18,11 @@ fn key() -> impl Strategy<Value = Vec<u8>> {
 
 fn check(block: &Block<Vec<u8>>, list: &[Vec<u8>], probe: &Vec<u8>) {
     assert_eq!(block.items(), list);
-    assert_eq!(block.find(probe), list.binary_search(probe), "find {probe:?} in {list:?}");
+    assert_eq!(
+        block.find(probe),
+        list.binary_search(probe),
+        "find {probe:?} in {list:?}"
+    );
     assert_eq!(block.get(probe), list.iter().find(|key| *key == probe));
     let below_or_at = list.iter().filter(|key| *key <= probe).count();
     assert_eq!(block.covering(probe), below_or_at.saturating_sub(1));

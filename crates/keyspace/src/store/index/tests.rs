@@ -4,10 +4,16 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::record::Fields;
+use crate::{record::Fields, store::node::NODE_ITEMS_MAX};
 
 fn put(key: &[u8], revision: Revision) -> Record {
-    Record::new(Fields { key, create_revision: revision, mod_revision: revision, version: 1, ..Fields::default() })
+    Record::new(Fields {
+        key,
+        create_revision: revision,
+        mod_revision: revision,
+        version: 1,
+        ..Fields::default()
+    })
 }
 
 /// All invariants of the module's header, and the memory count by adding up.
@@ -25,8 +31,14 @@ fn check(index: &Index) {
             for entry in leaf.items() {
                 assert!(entry.key() > &last[..] || last.is_empty());
                 assert!(entry.key() >= &*leaf.low);
-                assert!(entry.latest().mod_revision() <= leaf.newest && leaf.newest <= branch.newest);
-                assert!(index.get(entry.key()).is_some_and(|found| found.key() == entry.key()));
+                assert!(
+                    entry.latest().mod_revision() <= leaf.newest && leaf.newest <= branch.newest
+                );
+                assert!(
+                    index
+                        .get(entry.key())
+                        .is_some_and(|found| found.key() == entry.key())
+                );
                 leaf_live += usize::from(entry.live().is_some());
                 bytes += entry.latest().encoded().len() + VERSION_BYTES + ENTRY_BYTES;
                 last = entry.key().to_vec();
@@ -42,7 +54,10 @@ fn check(index: &Index) {
 
 fn keys(index: &Index) -> Vec<Vec<u8>> {
     let leaves = index.branches().iter().flat_map(|branch| branch.items());
-    leaves.flat_map(|leaf| leaf.items()).map(|entry| entry.key().to_vec()).collect()
+    leaves
+        .flat_map(|leaf| leaf.items())
+        .map(|entry| entry.key().to_vec())
+        .collect()
 }
 
 fn check_lifecycle(mut order: Vec<Vec<u8>>, doomed: usize) {
@@ -56,7 +71,11 @@ fn check_lifecycle(mut order: Vec<Vec<u8>>, doomed: usize) {
     let kept = order.split_off(doomed.min(order.len()));
     for key in &order {
         revision = revision.next();
-        assert!(index.put(Record::tombstone(key, revision), revision).is_some());
+        assert!(
+            index
+                .put(Record::tombstone(key, revision), revision)
+                .is_some()
+        );
         index.reclaim(key, revision);
         assert!(index.get(key).is_none());
     }
@@ -73,7 +92,9 @@ fn check_lifecycle(mut order: Vec<Vec<u8>>, doomed: usize) {
 
 #[test]
 fn rising_falling_and_emptied_keys_keep_the_invariants() {
-    let rising: Vec<_> = (0..700u32).map(|n| format!("key/{n:06}").into_bytes()).collect();
+    let rising: Vec<_> = (0..700u32)
+        .map(|n| format!("key/{n:06}").into_bytes())
+        .collect();
     let falling: Vec<_> = rising.iter().rev().cloned().collect();
     for order in [rising, falling] {
         for doomed in [0, 1, 350, 650, 700] {
