@@ -26,7 +26,12 @@ pub struct Call {
 impl Call {
     /// A call of our own: no metadata, no deadline but the home's own.
     pub fn new(method: Method, message: Bytes) -> Self {
-        Self { method, metadata: MetadataMap::new(), message, deadline: None }
+        Self {
+            method,
+            metadata: MetadataMap::new(),
+            message,
+            deadline: None,
+        }
     }
 }
 
@@ -85,7 +90,12 @@ pub struct CallError {
 impl CallError {
     /// A failure with no metadata.
     pub fn new(code: Code, message: impl Into<String>, fate: Fate) -> Self {
-        Self { code, message: message.into(), metadata: MetadataMap::new(), fate }
+        Self {
+            code,
+            message: message.into(),
+            metadata: MetadataMap::new(),
+            fate,
+        }
     }
 
     /// The home's own answer.

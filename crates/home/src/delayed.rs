@@ -37,7 +37,10 @@ pub struct Delayed {
 impl Delayed {
     /// Puts `inner` half of `round_trip` away.
     pub fn new(inner: Arc<dyn Home>, round_trip: Duration) -> Self {
-        Self { inner, one_way: round_trip / 2 }
+        Self {
+            inner,
+            one_way: round_trip / 2,
+        }
     }
 
     /// Waits for the request's way out, does the call, and waits for the answer's way back.
@@ -58,7 +61,9 @@ impl Home for Delayed {
     async fn unary(&self, call: Call) -> Result<Reply, CallError> {
         let deadline = call.deadline;
         let answer = self.there_and_back(self.inner.unary(call));
-        let Some(deadline) = deadline else { return answer.await };
+        let Some(deadline) = deadline else {
+            return answer.await;
+        };
         match tokio::time::timeout_at(deadline.into(), answer).await {
             Ok(answer) => answer,
             Err(_) => Err(CallError::new(
@@ -72,8 +77,15 @@ impl Home for Delayed {
     async fn stream(&self, mut call: StreamCall) -> Result<Replies, CallError> {
         call.requests = Line::new(call.requests, self.one_way, MESSAGES_IN_FLIGHT).boxed();
         let replies = self.there_and_back(self.inner.stream(call)).await?;
-        let messages = Box::pin(Line::new(replies.messages, self.one_way, MESSAGES_IN_FLIGHT));
-        Ok(Replies { metadata: replies.metadata, messages })
+        let messages = Box::pin(Line::new(
+            replies.messages,
+            self.one_way,
+            MESSAGES_IN_FLIGHT,
+        ));
+        Ok(Replies {
+            metadata: replies.metadata,
+            messages,
+        })
     }
 
     async fn read_index(&self) -> Result<Facts, CallError> {
@@ -81,10 +93,17 @@ impl Home for Delayed {
     }
 
     async fn snapshot(&self) -> Result<Snapshot, CallError> {
-        let Snapshot { facts, keys_total, pages } =
-            self.there_and_back(self.inner.snapshot()).await?;
+        let Snapshot {
+            facts,
+            keys_total,
+            pages,
+        } = self.there_and_back(self.inner.snapshot()).await?;
         let pages = Line::new(pages, self.one_way, PAGES_IN_FLIGHT).boxed();
-        Ok(Snapshot { facts, keys_total, pages })
+        Ok(Snapshot {
+            facts,
+            keys_total,
+            pages,
+        })
     }
 
     async fn follow(&self, from: Revision) -> Result<Commits, FollowError> {
@@ -97,7 +116,9 @@ impl Home for Delayed {
         range: KeyRange,
         from: Revision,
     ) -> Result<RangeChanges, FollowError> {
-        let changes = self.there_and_back(self.inner.follow_range(range, from)).await?;
+        let changes = self
+            .there_and_back(self.inner.follow_range(range, from))
+            .await?;
         Ok(Line::new(changes, self.one_way, PAGES_IN_FLIGHT).boxed())
     }
 

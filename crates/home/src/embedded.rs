@@ -129,12 +129,16 @@ impl EmbeddedHome {
     /// # Errors
     /// [`OpenError`]; nothing has been started then.
     pub fn open(config: EmbeddedConfig, tasks: &TaskGroup) -> Result<Arc<Self>, OpenError> {
-        let EmbeddedConfig { dir, name, client_urls } = config;
+        let EmbeddedConfig {
+            dir,
+            name,
+            client_urls,
+        } = config;
         let opened = open::open(&dir)?;
         let node = Arc::new(open::start(opened, name, client_urls, tasks));
         tasks.spawn_permanent("lease expiry", expiry::run(Arc::clone(&node)));
         let facts = node.published.facts();
-        tracing::warn!(
+        tracing::info!(
             dir = %dir.display(),
             revision = %facts.revision,
             keys = node.published.keyspace.read(|keyspace| keyspace.len()),
@@ -163,13 +167,21 @@ impl Home for EmbeddedHome {
     }
 
     async fn unary(&self, call: Call) -> Result<Reply, CallError> {
-        let Call { method, metadata: _, message, deadline } = call;
+        let Call {
+            method,
+            metadata: _,
+            message,
+            deadline,
+        } = call;
         let answer = services::unary(&self.node, method, message);
         let message = match deadline {
             Some(deadline) => until(deadline, answer).await?,
             None => answer.await?,
         };
-        Ok(Reply { metadata: MetadataMap::new(), message })
+        Ok(Reply {
+            metadata: MetadataMap::new(),
+            message,
+        })
     }
 
     async fn stream(&self, call: StreamCall) -> Result<Replies, CallError> {

@@ -1,7 +1,9 @@
 //! The two messages of a lease keepalive stream, for whoever shares one stream among leases.
 
 use bytes::Bytes;
-use meridian_etcd_api::etcdserverpb::{LeaseKeepAliveRequest, LeaseKeepAliveResponse};
+use meridian_etcd_api::etcdserverpb::{
+    LeaseKeepAliveRequest, LeaseKeepAliveResponse, ResponseHeader,
+};
 use meridian_keyspace::{LeaseId, Revision};
 use prost::Message;
 use tonic::Code;
@@ -21,7 +23,41 @@ pub struct Renewal {
 
 /// The request that renews `lease`.
 pub fn request(lease: LeaseId) -> Bytes {
-    LeaseKeepAliveRequest { id: lease.get() }.encode_to_vec().into()
+    LeaseKeepAliveRequest { id: lease.get() }
+        .encode_to_vec()
+        .into()
+}
+
+/// The lease that a request asks to renew.
+///
+/// # Errors
+/// If the message is none.
+pub fn lease_of(message: &[u8]) -> Result<LeaseId, CallError> {
+    match LeaseKeepAliveRequest::decode(message) {
+        Ok(request) => Ok(LeaseId::new(request.id)),
+        Err(error) => Err(CallError::new(
+            Code::InvalidArgument,
+            format!("keepalive request: {error}"),
+            Fate::Refused,
+        )),
+    }
+}
+
+/// The answer that tells of a renewal.
+pub fn answer(renewal: &Renewal) -> Bytes {
+    let facts = &renewal.facts;
+    let header = ResponseHeader {
+        cluster_id: facts.cluster_id,
+        member_id: facts.member_id,
+        raft_term: facts.raft_term,
+        revision: facts.revision.get(),
+    };
+    let answer = LeaseKeepAliveResponse {
+        header: Some(header),
+        id: renewal.lease.get(),
+        ttl: renewal.ttl,
+    };
+    answer.encode_to_vec().into()
 }
 
 /// Reads an answer.
@@ -30,7 +66,11 @@ pub fn request(lease: LeaseId) -> Bytes {
 /// If the message is none; the renewal's outcome is then unknown.
 pub fn renewal(message: &[u8]) -> Result<Renewal, CallError> {
     let answer = LeaseKeepAliveResponse::decode(message).map_err(|error| {
-        CallError::new(Code::Internal, format!("keepalive answer: {error}"), Fate::Unknown)
+        CallError::new(
+            Code::Internal,
+            format!("keepalive answer: {error}"),
+            Fate::Unknown,
+        )
     })?;
     let header = answer.header.unwrap_or_default();
     Ok(Renewal {
@@ -44,3 +84,6 @@ pub fn renewal(message: &[u8]) -> Result<Renewal, CallError> {
         },
     })
 }
+
+#[cfg(test)]
+mod tests;

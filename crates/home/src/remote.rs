@@ -128,20 +128,36 @@ impl RemoteHome {
         config: RemoteConfig,
         tasks: &TaskGroup,
     ) -> Result<Arc<Self>, RemoteConfigError> {
-        let RemoteConfig { endpoints, tls, call_timeout, connections } = config;
+        let RemoteConfig {
+            endpoints,
+            tls,
+            call_timeout,
+            connections,
+        } = config;
         let dialers = dialers(&endpoints, tls)?;
         metrics::describe();
-        let endpoints = dialers.iter().map(|(url, _)| Endpoint::new(url.clone(), connections));
+        let endpoints = dialers
+            .iter()
+            .map(|(url, _)| Endpoint::new(url.clone(), connections));
         let pool = Arc::new(Pool::new(endpoints.map(Arc::new).collect()));
         let tasks = tasks.child("home");
         for (endpoint, (_, dialer)) in pool.endpoints().iter().zip(&dialers) {
             for place in 0..endpoint.connections() {
                 let (pool, endpoint, dialer) = (pool.clone(), endpoint.clone(), dialer.clone());
-                let keeper = Keeper { pool, endpoint, place, dialer };
+                let keeper = Keeper {
+                    pool,
+                    endpoint,
+                    place,
+                    dialer,
+                };
                 tasks.spawn_permanent("connection", keeper.run(tasks.token()));
             }
         }
-        Ok(Arc::new(Self { pool, tasks, call_timeout }))
+        Ok(Arc::new(Self {
+            pool,
+            tasks,
+            call_timeout,
+        }))
     }
 }
 
@@ -179,7 +195,10 @@ fn client_tls(
 impl Home for RemoteHome {
     fn describe(&self) -> Description {
         let endpoints = self.pool.endpoints();
-        let lowest = endpoints.iter().filter_map(|e| e.version()).min_by_key(|(v, _)| *v);
+        let lowest = endpoints
+            .iter()
+            .filter_map(|e| e.version())
+            .min_by_key(|(v, _)| *v);
         Description {
             kind: "etcd",
             replicated: true,

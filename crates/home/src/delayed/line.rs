@@ -26,14 +26,24 @@ pub(super) struct Line<S: Stream> {
 impl<S: Stream + Unpin> Line<S> {
     pub(super) fn new(inner: S, delay: Duration, bound: usize) -> Self {
         let alarm = Box::pin(sleep_until(Instant::now()));
-        Self { inner, delay, bound, on_the_way: VecDeque::new(), ended: false, alarm }
+        Self {
+            inner,
+            delay,
+            bound,
+            on_the_way: VecDeque::new(),
+            ended: false,
+            alarm,
+        }
     }
 
     fn take_in(&mut self, cx: &mut Context<'_>) {
         while !self.ended && self.on_the_way.len() < self.bound {
-            let Poll::Ready(item) = Pin::new(&mut self.inner).poll_next(cx) else { return };
+            let Poll::Ready(item) = Pin::new(&mut self.inner).poll_next(cx) else {
+                return;
+            };
             self.ended = item.is_none();
-            self.on_the_way.push_back((Instant::now() + self.delay, item));
+            self.on_the_way
+                .push_back((Instant::now() + self.delay, item));
         }
     }
 }
@@ -47,7 +57,11 @@ impl<S: Stream + Unpin> Stream for Line<S> {
         let line = &mut *self;
         line.take_in(cx);
         let Some((due, _)) = line.on_the_way.front() else {
-            return if line.ended { Poll::Ready(None) } else { Poll::Pending };
+            return if line.ended {
+                Poll::Ready(None)
+            } else {
+                Poll::Pending
+            };
         };
         if *due > Instant::now() {
             line.alarm.as_mut().reset(*due);

@@ -16,7 +16,11 @@ async fn many_items_cross_in_one_delay_and_in_order() {
     let line = Line::new(stream::iter(0..500), DELAY, 1024);
     assert!(line.collect::<Vec<_>>().await.into_iter().eq(0..500));
     // The timer's resolution is a millisecond.
-    assert!(began.elapsed() >= DELAY && began.elapsed() < DELAY * 2, "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() >= DELAY && began.elapsed() < DELAY * 2,
+        "{:?}",
+        began.elapsed()
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -24,7 +28,11 @@ async fn the_line_is_bounded() {
     let began = Instant::now();
     let line = Line::new(stream::iter(0..10), DELAY, 2);
     assert_eq!(line.count().await, 10);
-    assert!(began.elapsed() >= DELAY * 5, "two at a time: {:?}", began.elapsed());
+    assert!(
+        began.elapsed() >= DELAY * 5,
+        "two at a time: {:?}",
+        began.elapsed()
+    );
 }
 
 #[tokio::test(start_paused = true)]

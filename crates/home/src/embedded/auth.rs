@@ -17,13 +17,19 @@ const AUTH_REVISION: u64 = 1;
 pub(super) fn status(node: &Node, message: Bytes) -> Result<Bytes, CallError> {
     let pb::AuthStatusRequest {} = decode(message)?;
     let header = node.header();
-    Ok(encode(&pb::AuthStatusResponse { header, enabled: false, auth_revision: AUTH_REVISION }))
+    Ok(encode(&pb::AuthStatusResponse {
+        header,
+        enabled: false,
+        auth_revision: AUTH_REVISION,
+    }))
 }
 
 /// Switching off what is off succeeds.
 pub(super) fn disable(node: &Node, message: Bytes) -> Result<Bytes, CallError> {
     let pb::AuthDisableRequest {} = decode(message)?;
-    Ok(encode(&pb::AuthDisableResponse { header: node.header() }))
+    Ok(encode(&pb::AuthDisableResponse {
+        header: node.header(),
+    }))
 }
 
 pub(super) fn authenticate(message: Bytes) -> Result<Bytes, CallError> {

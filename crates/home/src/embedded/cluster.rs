@@ -20,7 +20,10 @@ pub(super) fn member_list(node: &Node, message: Bytes) -> Result<Bytes, CallErro
         is_learner: false,
     };
     let header = node.header_at(Revision::ZERO);
-    Ok(encode(&pb::MemberListResponse { header, members: vec![member] }))
+    Ok(encode(&pb::MemberListResponse {
+        header,
+        members: vec![member],
+    }))
 }
 
 pub(super) fn member_add(message: Bytes) -> Result<Bytes, CallError> {

@@ -9,7 +9,10 @@ mod codec;
 mod fold;
 mod recover;
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use meridian_keyspace::{Change, LeaseId, Record};
 use redb::{Database, ReadableDatabase, TableDefinition, WriteTransaction};
@@ -66,7 +69,7 @@ pub(super) struct Disk {
 /// One change to what is stored.
 #[derive(Clone, Debug)]
 pub(super) enum Step {
-    Commit(std::sync::Arc<Change>),
+    Commit(Arc<Change>),
     Grant { id: LeaseId, ttl_secs: i64 },
     Revoke(LeaseId),
     Compact(i64),
@@ -77,11 +80,7 @@ impl Disk {
     /// last of them in the order of all steps.
     pub(super) fn commit(&mut self, steps: &[Step], index: u64) -> Result<(), redb::Error> {
         let transaction = self.begin()?;
-        let mut written = 0;
-        for step in steps {
-            written += write_step(&transaction, step)?;
-        }
-        transaction.open_table(META)?.insert(META_INDEX, index as i64)?;
+        let written = write_steps(&transaction, steps, index)?;
         transaction.commit()?;
         self.stored_bytes += written;
         for step in steps {
@@ -177,28 +176,36 @@ impl Disk {
     }
 }
 
-/// Answers the bytes that the step added to the tables.
-fn write_step(transaction: &WriteTransaction, step: &Step) -> Result<u64, redb::Error> {
-    match step {
-        Step::Commit(change) => {
-            let bytes = codec::encode_commit(change);
-            let revision = change.revision.get();
-            transaction.open_table(LOG)?.insert(revision, bytes.as_slice())?;
-            Ok(log_bytes(bytes.len()))
-        }
-        Step::Grant { id, ttl_secs } => {
-            transaction.open_table(LEASES)?.insert(id.get(), ttl_secs)?;
-            Ok(0)
-        }
-        Step::Revoke(id) => {
-            transaction.open_table(LEASES)?.remove(id.get())?;
-            Ok(0)
-        }
-        Step::Compact(revision) => {
-            transaction.open_table(META)?.insert(META_COMPACTED, revision)?;
-            Ok(0)
+/// Answers the bytes that the steps added to the log.
+fn write_steps(
+    transaction: &WriteTransaction,
+    steps: &[Step],
+    index: u64,
+) -> Result<u64, redb::Error> {
+    let mut log = transaction.open_table(LOG)?;
+    let mut leases = transaction.open_table(LEASES)?;
+    let mut meta = transaction.open_table(META)?;
+    let mut written = 0;
+    for step in steps {
+        match step {
+            Step::Commit(change) => {
+                let bytes = codec::encode_commit(change);
+                log.insert(change.revision.get(), bytes.as_slice())?;
+                written += log_bytes(bytes.len());
+            }
+            Step::Grant { id, ttl_secs } => {
+                leases.insert(id.get(), ttl_secs)?;
+            }
+            Step::Revoke(id) => {
+                leases.remove(id.get())?;
+            }
+            Step::Compact(revision) => {
+                meta.insert(META_COMPACTED, revision)?;
+            }
         }
     }
+    meta.insert(META_INDEX, index as i64)?;
+    Ok(written)
 }
 
 /// What a commit of `encoded` bytes counts in the log: its revision and itself.

@@ -25,7 +25,12 @@ pub(super) async fn campaign(node: &Arc<Node>, message: Bytes) -> Result<Bytes, 
     let is_other = |found: &Record| found.fields().value != &request.value[..];
     if candidate.found.as_ref().is_some_and(is_other) {
         let key = candidate.key.clone();
-        let put = PutOp { key, value: request.value, lease, ..PutOp::default() };
+        let put = PutOp {
+            key,
+            value: request.value,
+            lease,
+            ..PutOp::default()
+        };
         proclaim_as(node, candidate.created, put).await?;
     }
     candidate.wait_turn().await?;
@@ -37,16 +42,26 @@ pub(super) async fn campaign(node: &Arc<Node>, message: Bytes) -> Result<Bytes, 
     };
     let header = node.header_at(candidate.entered);
     candidate.stay();
-    Ok(encode(&epb::CampaignResponse { header, leader: Some(leader) }))
+    Ok(encode(&epb::CampaignResponse {
+        header,
+        leader: Some(leader),
+    }))
 }
 
 pub(super) async fn proclaim(node: &Node, message: Bytes) -> Result<Bytes, CallError> {
     let request: epb::ProclaimRequest = decode(message)?;
     let leader = request.leader.ok_or_else(no_leader_key)?;
     let lease = queue::session(node, leader.lease).await?;
-    let put = PutOp { key: leader.key, value: request.value, lease, ..PutOp::default() };
+    let put = PutOp {
+        key: leader.key,
+        value: request.value,
+        lease,
+        ..PutOp::default()
+    };
     let revision = proclaim_as(node, Revision::new(leader.rev), put).await?;
-    Ok(encode(&epb::ProclaimResponse { header: node.header_at(revision) }))
+    Ok(encode(&epb::ProclaimResponse {
+        header: node.header_at(revision),
+    }))
 }
 
 async fn proclaim_as(node: &Node, created: Revision, put: PutOp) -> Result<Revision, CallError> {
@@ -61,7 +76,10 @@ pub(super) async fn leader(node: &Node, message: Bytes) -> Result<Bytes, CallErr
     let header = node.header();
     let holder = queue::holder(node, &queue::prefix(&request.name)).await?;
     let holder = holder.ok_or_else(|| refuse::unknown("election: no leader"))?;
-    Ok(encode(&epb::LeaderResponse { header, kv: Some(wire::key_value(&holder, false)) }))
+    Ok(encode(&epb::LeaderResponse {
+        header,
+        kv: Some(wire::key_value(&holder, false)),
+    }))
 }
 
 /// Gives the leadership up; for a key that does not lead (any more) it succeeds and does nothing.
@@ -71,7 +89,9 @@ pub(super) async fn resign(node: &Node, message: Bytes) -> Result<Bytes, CallErr
     queue::session(node, leader.lease).await?;
     let created = Revision::new(leader.rev);
     let revision = queue::delete_if_created_at(node, &leader.key, created).await?;
-    Ok(encode(&epb::ResignResponse { header: node.header_at(revision) }))
+    Ok(encode(&epb::ResignResponse {
+        header: node.header_at(revision),
+    }))
 }
 
 fn no_leader_key() -> CallError {

@@ -19,7 +19,11 @@ pub(super) async fn run(node: Arc<Node>) {
         let expired = next_expired(&node);
         if !expired.is_empty() {
             // The writer ends only with the process; what was not revoked is revoked after a start.
-            if node.submit(1, |answer| Job::Expire(expired, answer)).await.is_err() {
+            if node
+                .submit(1, |answer| Job::Expire(expired, answer))
+                .await
+                .is_err()
+            {
                 return stop.cancelled().await;
             }
             continue;

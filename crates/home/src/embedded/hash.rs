@@ -35,11 +35,20 @@ pub(super) fn of_keys(
     if revision > current.get() {
         return Ok(Err(EtcdError::FUTURE_REVISION));
     }
-    let hash_revision = if revision == 0 { current.get() } else { revision };
+    let hash_revision = if revision == 0 {
+        current.get()
+    } else {
+        revision
+    };
     let mut history = History::new(compacted, hash_revision);
     disk.base_records(&mut |place, record| history.put(place, record))?;
     disk.log_commits(&mut |commit| history.commit(commit))?;
-    Ok(Ok(KvHash { hash: history.hash(), compacted, hash_revision, revision: current }))
+    Ok(Ok(KvHash {
+        hash: history.hash(),
+        compacted,
+        hash_revision,
+        revision: current,
+    }))
 }
 
 /// What of the history the hash covers.
@@ -80,10 +89,10 @@ impl History {
             return;
         }
         let key = record.key().to_vec();
-        if at.0 <= self.compacted {
-            if let Some(replaced) = self.past_of.remove(&key) {
-                self.past.remove(&replaced);
-            }
+        if at.0 <= self.compacted
+            && let Some(replaced) = self.past_of.remove(&key)
+        {
+            self.past.remove(&replaced);
         }
         if record.is_tombstone() {
             self.newest.remove(&key);

@@ -35,7 +35,12 @@ pub(super) struct Head {
 
 impl Head {
     pub(super) fn new(keyspace: Keyspace, leases: Leases, compacted: i64) -> Self {
-        Self { keyspace, leases, compacted, steps: Vec::new() }
+        Self {
+            keyspace,
+            leases,
+            compacted,
+            steps: Vec::new(),
+        }
     }
 
     pub(super) fn revision(&self) -> Revision {
@@ -56,7 +61,10 @@ impl Head {
         if let Some(change) = change {
             self.keep(change);
         }
-        Ok(TxnDone { answer, revision: self.revision() })
+        Ok(TxnDone {
+            answer,
+            revision: self.revision(),
+        })
     }
 
     pub(super) fn compact(&mut self, revision: i64) -> Result<Revision, EtcdError> {
@@ -79,9 +87,15 @@ impl Head {
         }
         let id = if id.is_none() { self.free_id() } else { id };
         let ttl_secs = ttl_secs.max(TTL_SECS_MIN);
-        self.leases.grant(id, ttl_secs, NO_TIME).map_err(|_| EtcdError::LEASE_EXISTS)?;
+        self.leases
+            .grant(id, ttl_secs, NO_TIME)
+            .map_err(|_| EtcdError::LEASE_EXISTS)?;
         self.steps.push(Step::Grant { id, ttl_secs });
-        Ok(Granted { id, ttl_secs, revision: self.revision() })
+        Ok(Granted {
+            id,
+            ttl_secs,
+            revision: self.revision(),
+        })
     }
 
     /// Ends a lease and deletes its keys, in key order, in one revision.
@@ -90,9 +104,16 @@ impl Head {
             return Err(EtcdError::LEASE_NOT_FOUND);
         }
         let deletes = self.leases.keys(id).map(|key| {
-            Op::Delete(DeleteOp { range: KeyRange::from_wire(key, &[]), prev_kv: false })
+            Op::Delete(DeleteOp {
+                range: KeyRange::from_wire(key, &[]),
+                prev_kv: false,
+            })
         });
-        let txn = Txn { compare: Vec::new(), success: deletes.collect(), failure: Vec::new() };
+        let txn = Txn {
+            compare: Vec::new(),
+            success: deletes.collect(),
+            failure: Vec::new(),
+        };
         self.transact(&txn)?;
         self.leases.revoke(id);
         self.steps.push(Step::Revoke(id));

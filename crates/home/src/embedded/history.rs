@@ -24,7 +24,9 @@ pub(super) struct Gone {
 
 impl From<Gone> for FollowError {
     fn from(gone: Gone) -> Self {
-        Self::Compacted { compacted: gone.compacted }
+        Self::Compacted {
+            compacted: gone.compacted,
+        }
     }
 }
 
@@ -37,11 +39,14 @@ pub(super) fn available(published: &Published, from: Revision) -> Result<Vec<Arc
             return Err(Gone { compacted });
         }
         let mut bytes = 0;
-        let piece = keyspace.changes(from_change).take(PIECE_CHANGES).take_while(|change| {
-            let room = bytes == 0 || bytes + change.bytes() <= PIECE_BYTES;
-            bytes += change.bytes();
-            room
-        });
+        let piece = keyspace
+            .changes(from_change)
+            .take(PIECE_CHANGES)
+            .take_while(|change| {
+                let room = bytes == 0 || bytes + change.bytes() <= PIECE_BYTES;
+                bytes += change.bytes();
+                room
+            });
         Ok(piece.cloned().collect())
     })
 }
@@ -53,7 +58,9 @@ pub(super) async fn next(published: &Published, from: Revision) -> Result<Vec<Ar
         if !changes.is_empty() {
             return Ok(changes);
         }
-        published.wait_for(from.max(published.keyspace.revision().next())).await;
+        published
+            .wait_for(from.max(published.keyspace.revision().next()))
+            .await;
     }
 }
 
@@ -61,7 +68,10 @@ pub(super) async fn next(published: &Published, from: Revision) -> Result<Vec<Ar
 pub(super) fn follow(node: &Arc<Node>, from: Revision) -> Result<Commits, FollowError> {
     available(&node.published, from)?;
     let pieces = pieces(node, from, |changes| {
-        changes.iter().map(|change| commit_of(change)).collect::<Vec<Commit>>()
+        changes
+            .iter()
+            .map(|change| commit_of(change))
+            .collect::<Vec<Commit>>()
     });
     Ok(pieces.boxed())
 }
@@ -75,7 +85,10 @@ pub(super) fn follow_range(
     available(&node.published, from)?;
     let pieces = pieces(node, from, move |changes| RangeProgress {
         complete_to: changes.last().expect("a piece is not empty").revision,
-        changes: changes.iter().filter_map(|change| within(change, &range)).collect(),
+        changes: changes
+            .iter()
+            .filter_map(|change| within(change, &range))
+            .collect(),
     });
     Ok(pieces.boxed())
 }
@@ -90,7 +103,11 @@ fn pieces<T: Send + 'static>(
         let (node, from, piece) = state?;
         match next(&node.published, from).await {
             Ok(changes) => {
-                let from = changes.last().expect("a piece is not empty").revision.next();
+                let from = changes
+                    .last()
+                    .expect("a piece is not empty")
+                    .revision
+                    .next();
                 let item = piece(changes);
                 Some((Ok(item), Some((node, from, piece))))
             }
@@ -100,15 +117,29 @@ fn pieces<T: Send + 'static>(
 }
 
 fn commit_of(change: &Change) -> Commit {
-    let records = change.events.iter().map(|event| event.record.clone()).collect();
-    Commit { revision: change.revision, records }
+    let records = change
+        .events
+        .iter()
+        .map(|event| event.record.clone())
+        .collect();
+    Commit {
+        revision: change.revision,
+        records,
+    }
 }
 
 /// The events of a change in one range; none if it has none there.
 fn within(change: &Change, range: &KeyRange) -> Option<Change> {
-    let events: Box<[Event]> =
-        change.events.iter().filter(|event| range.contains(event.record.key())).cloned().collect();
-    (!events.is_empty()).then_some(Change { revision: change.revision, events })
+    let events: Box<[Event]> = change
+        .events
+        .iter()
+        .filter(|event| range.contains(event.record.key()))
+        .cloned()
+        .collect();
+    (!events.is_empty()).then_some(Change {
+        revision: change.revision,
+        events,
+    })
 }
 
 /// The whole keyspace as of now.
@@ -131,5 +162,9 @@ pub(super) fn snapshot(node: &Arc<Node>) -> Result<Snapshot, CallError> {
         Some((records, answer.is_none().then_some(pages)))
     });
     let pages = pages.filter(|records| std::future::ready(!records.is_empty()));
-    Ok(Snapshot { facts, keys_total, pages: pages.map(Ok).boxed() })
+    Ok(Snapshot {
+        facts,
+        keys_total,
+        pages: pages.map(Ok).boxed(),
+    })
 }

@@ -16,8 +16,16 @@ pub(super) type Answer<T> = oneshot::Sender<Result<T, EtcdError>>;
 /// One task for the writer.
 pub(super) enum Job {
     Txn(Txn, Answer<TxnDone>),
-    Compact { revision: i64, physical: bool, answer: Answer<Revision> },
-    Grant { id: LeaseId, ttl_secs: i64, answer: Answer<Granted> },
+    Compact {
+        revision: i64,
+        physical: bool,
+        answer: Answer<Revision>,
+    },
+    Grant {
+        id: LeaseId,
+        ttl_secs: i64,
+        answer: Answer<Granted>,
+    },
     Revoke(LeaseId, Answer<Revision>),
     /// Revokes those that are still there.
     Expire(Vec<LeaseId>, Answer<Revision>),
@@ -27,7 +35,10 @@ pub(super) enum Job {
 /// What needs the file to itself.
 pub(super) enum DiskJob {
     Hash(Answer<(u32, Revision)>),
-    HashKv { revision: i64, answer: Answer<KvHash> },
+    HashKv {
+        revision: i64,
+        answer: Answer<KvHash>,
+    },
     Defragment(Answer<()>),
 }
 

@@ -21,7 +21,9 @@ use crate::CallError;
 
 pub(super) async fn range(node: &Node, message: Bytes) -> Result<Bytes, CallError> {
     let request: pb::RangeRequest = decode(message)?;
-    Ok(encode(&range_of(node, &request).await.map_err(refuse::with)?))
+    Ok(encode(
+        &range_of(node, &request).await.map_err(refuse::with)?,
+    ))
 }
 
 /// A range read of what is published, in chunks.
@@ -35,8 +37,17 @@ pub(super) async fn range_of(
     loop {
         match scan.step(&mut |record| kvs.push(wire::key_value(record, request.keys_only))) {
             Step::More => tokio::task::yield_now().await,
-            Step::Done(RangeAnswer { current, count, more }) => {
-                return Ok(pb::RangeResponse { header: node.header_at(current), kvs, more, count });
+            Step::Done(RangeAnswer {
+                current,
+                count,
+                more,
+            }) => {
+                return Ok(pb::RangeResponse {
+                    header: node.header_at(current),
+                    kvs,
+                    more,
+                    count,
+                });
             }
         }
     }
@@ -45,7 +56,13 @@ pub(super) async fn range_of(
 pub(super) async fn put(node: &Node, message: Bytes) -> Result<Bytes, CallError> {
     let request: pb::PutRequest = decode(message)?;
     let (answer, header) = one_op(node, wire::put_op(&request), request.encoded_len()).await?;
-    let OpAnswer::Put { revision: _, previous } = answer else { unreachable!("a put is answered as a put") };
+    let OpAnswer::Put {
+        revision: _,
+        previous,
+    } = answer
+    else {
+        unreachable!("a put is answered as a put")
+    };
     let prev_kv = previous.map(|record| wire::key_value(&record, false));
     Ok(encode(&pb::PutResponse { header, prev_kv }))
 }
@@ -61,11 +78,23 @@ pub(super) async fn delete_of(
     request: &pb::DeleteRangeRequest,
 ) -> Result<pb::DeleteRangeResponse, CallError> {
     let (answer, header) = one_op(node, wire::delete_op(request), request.encoded_len()).await?;
-    let OpAnswer::Delete { revision: _, deleted, previous } = answer else {
+    let OpAnswer::Delete {
+        revision: _,
+        deleted,
+        previous,
+    } = answer
+    else {
         unreachable!("a delete is answered as a delete")
     };
-    let prev_kvs = previous.iter().map(|record| wire::key_value(record, false)).collect();
-    Ok(pb::DeleteRangeResponse { header, deleted, prev_kvs })
+    let prev_kvs = previous
+        .iter()
+        .map(|record| wire::key_value(record, false))
+        .collect();
+    Ok(pb::DeleteRangeResponse {
+        header,
+        deleted,
+        prev_kvs,
+    })
 }
 
 /// Does one operation as a transaction of its own.
@@ -74,12 +103,20 @@ async fn one_op(
     op: Op,
     encoded: usize,
 ) -> Result<(OpAnswer, Option<pb::ResponseHeader>), CallError> {
-    let txn = Txn { compare: Vec::new(), success: vec![op], failure: Vec::new() };
+    let txn = Txn {
+        compare: Vec::new(),
+        success: vec![op],
+        failure: Vec::new(),
+    };
     txn::check(&txn, TXN_OPS_MAX).map_err(|refused| refuse::with(refuse::check(refused)))?;
     check_size(encoded).map_err(refuse::with)?;
     let done = node.submit(encoded, |answer| Job::Txn(txn, answer)).await?;
     let mut done = done.map_err(refuse::with)?;
-    let answer = done.answer.answers.pop().expect("one operation has one answer");
+    let answer = done
+        .answer
+        .answers
+        .pop()
+        .expect("one operation has one answer");
     Ok((answer, node.header_at(done.revision)))
 }
 
@@ -107,19 +144,33 @@ pub(super) async fn txn_of(
     check_size(encoded).map_err(refuse::with)?;
     let done = node.submit(encoded, |answer| Job::Txn(txn, answer)).await?;
     let done = done.map_err(refuse::with)?;
-    Ok(wire::txn_response(request, done.answer, node.header_at(done.revision)))
+    Ok(wire::txn_response(
+        request,
+        done.answer,
+        node.header_at(done.revision),
+    ))
 }
 
 pub(super) async fn compact(node: &Node, message: Bytes) -> Result<Bytes, CallError> {
     let pb::CompactionRequest { revision, physical } = decode(message)?;
-    let done = node.submit(1, |answer| Job::Compact { revision, physical, answer }).await?;
+    let done = node
+        .submit(1, |answer| Job::Compact {
+            revision,
+            physical,
+            answer,
+        })
+        .await?;
     let revision = done.map_err(refuse::with)?;
-    Ok(encode(&pb::CompactionResponse { header: node.header_at(revision) }))
+    Ok(encode(&pb::CompactionResponse {
+        header: node.header_at(revision),
+    }))
 }
 
 /// The live record of a key, as published.
 pub(super) fn get(node: &Node, key: &[u8]) -> Option<Record> {
     let mut found = None;
-    node.published.keyspace.get_into(key, |record| found = record.cloned());
+    node.published
+        .keyspace
+        .get_into(key, |record| found = record.cloned());
     found
 }

@@ -20,8 +20,11 @@ use crate::{CallError, Replies, StreamCall};
 
 pub(super) async fn grant(node: &Node, message: Bytes) -> Result<Bytes, CallError> {
     let request: pb::LeaseGrantRequest = decode(message)?;
-    let Granted { id, ttl_secs, revision } =
-        grant_of(node, LeaseId::new(request.id), request.ttl).await?;
+    let Granted {
+        id,
+        ttl_secs,
+        revision,
+    } = grant_of(node, LeaseId::new(request.id), request.ttl).await?;
     Ok(encode(&pb::LeaseGrantResponse {
         header: node.header_at(revision),
         id: id.get(),
@@ -36,7 +39,13 @@ pub(super) async fn grant_of(
     id: LeaseId,
     ttl_secs: i64,
 ) -> Result<Granted, CallError> {
-    let done = node.submit(1, |answer| Job::Grant { id, ttl_secs, answer }).await?;
+    let done = node
+        .submit(1, |answer| Job::Grant {
+            id,
+            ttl_secs,
+            answer,
+        })
+        .await?;
     done.map_err(refuse::with)
 }
 
@@ -45,7 +54,9 @@ pub(super) async fn revoke(node: &Node, message: Bytes) -> Result<Bytes, CallErr
     let id = LeaseId::new(request.id);
     let done = node.submit(1, |answer| Job::Revoke(id, answer)).await?;
     let revision = done.map_err(refuse::with)?;
-    Ok(encode(&pb::LeaseRevokeResponse { header: node.header_at(revision) }))
+    Ok(encode(&pb::LeaseRevokeResponse {
+        header: node.header_at(revision),
+    }))
 }
 
 pub(super) fn time_to_live(node: &Node, message: Bytes) -> Result<Bytes, CallError> {
@@ -53,23 +64,44 @@ pub(super) fn time_to_live(node: &Node, message: Bytes) -> Result<Bytes, CallErr
     let id = LeaseId::new(request.id);
     let header = node.header();
     let leases = node.published.leases.lock();
-    let (Some(left), Some(granted_ttl)) =
-        (leases.remaining(id, node.published.lease_clock()), leases.granted(id))
-    else {
-        let missing =
-            pb::LeaseTimeToLiveResponse { header, id: request.id, ttl: -1, ..Default::default() };
+    let (Some(left), Some(granted_ttl)) = (
+        leases.remaining(id, node.published.lease_clock()),
+        leases.granted(id),
+    ) else {
+        let missing = pb::LeaseTimeToLiveResponse {
+            header,
+            id: request.id,
+            ttl: -1,
+            ..Default::default()
+        };
         return Ok(encode(&missing));
     };
-    let keys = leases.keys(id).filter(|_| request.keys).map(Bytes::copy_from_slice).collect();
+    let keys = leases
+        .keys(id)
+        .filter(|_| request.keys)
+        .map(Bytes::copy_from_slice)
+        .collect();
     let ttl = i64::try_from(left.as_secs()).unwrap_or(i64::MAX);
-    Ok(encode(&pb::LeaseTimeToLiveResponse { header, id: request.id, ttl, granted_ttl, keys }))
+    Ok(encode(&pb::LeaseTimeToLiveResponse {
+        header,
+        id: request.id,
+        ttl,
+        granted_ttl,
+        keys,
+    }))
 }
 
 pub(super) fn leases(node: &Node, message: Bytes) -> Result<Bytes, CallError> {
     let pb::LeaseLeasesRequest {} = decode(message)?;
     let leases = node.published.leases.lock();
-    let leases = leases.ids().map(|id| pb::LeaseStatus { id: id.get() }).collect();
-    Ok(encode(&pb::LeaseLeasesResponse { header: node.header(), leases }))
+    let leases = leases
+        .ids()
+        .map(|id| pb::LeaseStatus { id: id.get() })
+        .collect();
+    Ok(encode(&pb::LeaseLeasesResponse {
+        header: node.header(),
+        leases,
+    }))
 }
 
 /// One answer per request, in order, until the requests end.
@@ -79,7 +111,11 @@ pub(super) fn keep_alive(node: &Arc<Node>, call: StreamCall) -> Replies {
         let request: pb::LeaseKeepAliveRequest = decode(message)?;
         let header = node.header();
         let ttl = renew(&node, LeaseId::new(request.id));
-        Ok(encode(&pb::LeaseKeepAliveResponse { header, id: request.id, ttl }))
+        Ok(encode(&pb::LeaseKeepAliveResponse {
+            header,
+            id: request.id,
+            ttl,
+        }))
     }))
 }
 

@@ -29,12 +29,22 @@ pub(super) async fn lock(node: &Arc<Node>, message: Bytes) -> Result<Bytes, Call
     }
     let key = candidate.key.clone();
     candidate.stay();
-    Ok(encode(&v3lockpb::LockResponse { header: node.header_at(revision), key }))
+    Ok(encode(&v3lockpb::LockResponse {
+        header: node.header_at(revision),
+        key,
+    }))
 }
 
 pub(super) async fn unlock(node: &Node, message: Bytes) -> Result<Bytes, CallError> {
     let request: v3lockpb::UnlockRequest = decode(message)?;
-    let delete = pb::DeleteRangeRequest { key: request.key, ..Default::default() };
-    let deleted = kv::delete_of(node, &delete).await.map_err(refuse::hide_code)?;
-    Ok(encode(&v3lockpb::UnlockResponse { header: deleted.header }))
+    let delete = pb::DeleteRangeRequest {
+        key: request.key,
+        ..Default::default()
+    };
+    let deleted = kv::delete_of(node, &delete)
+        .await
+        .map_err(refuse::hide_code)?;
+    Ok(encode(&v3lockpb::UnlockResponse {
+        header: deleted.header,
+    }))
 }

@@ -55,14 +55,19 @@ pub(super) fn alarm(node: &Node, message: Bytes) -> Result<Bytes, CallError> {
             Err(refuse::unsupported("alarms are not kept"))
         }
         Ok(AlarmAction::Get | AlarmAction::Activate | AlarmAction::Deactivate) | Err(_) => {
-            Ok(encode(&pb::AlarmResponse { header: node.header(), alarms: Vec::new() }))
+            Ok(encode(&pb::AlarmResponse {
+                header: node.header(),
+                alarms: Vec::new(),
+            }))
         }
     }
 }
 
 pub(super) async fn defragment(node: &Node, message: Bytes) -> Result<Bytes, CallError> {
     let pb::DefragmentRequest {} = decode(message)?;
-    let done = node.submit(1, |answer| Job::Disk(DiskJob::Defragment(answer))).await?;
+    let done = node
+        .submit(1, |answer| Job::Disk(DiskJob::Defragment(answer)))
+        .await?;
     done.map_err(refuse::with)?;
     // etcd gives it no header.
     Ok(encode(&pb::DefragmentResponse { header: None }))
@@ -70,16 +75,25 @@ pub(super) async fn defragment(node: &Node, message: Bytes) -> Result<Bytes, Cal
 
 pub(super) async fn hash(node: &Node, message: Bytes) -> Result<Bytes, CallError> {
     let pb::HashRequest {} = decode(message)?;
-    let done = node.submit(1, |answer| Job::Disk(DiskJob::Hash(answer))).await?;
+    let done = node
+        .submit(1, |answer| Job::Disk(DiskJob::Hash(answer)))
+        .await?;
     let (hash, revision) = done.map_err(refuse::with)?;
-    Ok(encode(&pb::HashResponse { header: node.header_at(revision), hash }))
+    Ok(encode(&pb::HashResponse {
+        header: node.header_at(revision),
+        hash,
+    }))
 }
 
 pub(super) async fn hash_kv(node: &Node, message: Bytes) -> Result<Bytes, CallError> {
     let pb::HashKvRequest { revision } = decode(message)?;
     let job = |answer| Job::Disk(DiskJob::HashKv { revision, answer });
-    let KvHash { hash, compacted, hash_revision, revision } =
-        node.submit(1, job).await?.map_err(refuse::with)?;
+    let KvHash {
+        hash,
+        compacted,
+        hash_revision,
+        revision,
+    } = node.submit(1, job).await?.map_err(refuse::with)?;
     Ok(encode(&pb::HashKvResponse {
         header: node.header_at(revision),
         hash,
@@ -90,7 +104,9 @@ pub(super) async fn hash_kv(node: &Node, message: Bytes) -> Result<Bytes, CallEr
 
 pub(super) fn snapshot(message: Bytes) -> Result<Replies, CallError> {
     let pb::SnapshotRequest {} = decode(message)?;
-    Err(refuse::unsupported("it has no etcd snapshot; copy its directory while it is stopped"))
+    Err(refuse::unsupported(
+        "it has no etcd snapshot; copy its directory while it is stopped",
+    ))
 }
 
 /// To itself, leadership moves at once; there is nobody else.

@@ -57,12 +57,21 @@ impl Node {
     ) -> Result<Result<T, EtcdError>, CallError> {
         let (answer, done) = oneshot::channel();
         let bytes = u32::try_from(bytes.clamp(1, QUEUE_BYTES)).expect("the bound is below 4 GiB");
-        let permit = Arc::clone(&self.queue_bytes).acquire_many_owned(bytes).await;
+        let permit = Arc::clone(&self.queue_bytes)
+            .acquire_many_owned(bytes)
+            .await;
         let permit = permit.expect("nobody closes the semaphore");
-        let queued = Queued { job: job(answer), _bytes: permit };
+        let queued = Queued {
+            job: job(answer),
+            _bytes: permit,
+        };
         if self.jobs.send(queued).await.is_err() {
             let stopped = EtcdError::STOPPED;
-            return Err(CallError::new(stopped.code(), stopped.message(), Fate::NotSent));
+            return Err(CallError::new(
+                stopped.code(),
+                stopped.message(),
+                Fate::NotSent,
+            ));
         }
         done.await.map_err(|_| refuse::stopped())
     }

@@ -32,29 +32,55 @@ pub(super) struct Opened {
 }
 
 pub(super) fn open(dir: &Path) -> Result<Opened, OpenError> {
-    let Recovered { disk, identity, index, base, leases } = Disk::open(dir)?;
+    let Recovered {
+        disk,
+        identity,
+        index,
+        base,
+        leases,
+    } = Disk::open(dir)?;
     let path = dir.join(disk::FILE);
-    let storage = |error| OpenError::Storage { path: path.clone(), source: Box::new(error) };
+    let storage = |error| OpenError::Storage {
+        path: path.clone(),
+        source: Box::new(error),
+    };
     let mut records = Vec::new();
-    disk.base_records(&mut |_, record| records.push(record)).map_err(storage)?;
+    disk.base_records(&mut |_, record| records.push(record))
+        .map_err(storage)?;
     let base = Revision::new(base);
     let mut head = Keyspace::restore(WindowLimits::UNLIMITED, base, records.iter().cloned());
     let mut keyspace = Keyspace::restore(WindowLimits::UNLIMITED, base, records);
     let mut gap = None;
     disk.log_commits(&mut |commit| {
-        let commit = Commit { revision: commit.revision, records: commit.records };
-        let applied = head.apply(commit.clone()).and_then(|_| keyspace.apply(commit));
+        let commit = Commit {
+            revision: commit.revision,
+            records: commit.records,
+        };
+        let applied = head
+            .apply(commit.clone())
+            .and_then(|_| keyspace.apply(commit));
         gap = gap.or(applied.err());
     })
     .map_err(storage)?;
     if let Some(ApplyError { expected, arrived }) = gap {
-        return Err(OpenError::Gap { path, expected, arrived });
+        return Err(OpenError::Gap {
+            path,
+            expected,
+            arrived,
+        });
     }
     let compacted = Revision::new(disk.compacted());
     head.compact(compacted);
     keyspace.compact(compacted);
     let leases = recover_leases(&leases, &keyspace);
-    Ok(Opened { disk, identity, index, head, keyspace, leases })
+    Ok(Opened {
+        disk,
+        identity,
+        index,
+        head,
+        keyspace,
+        leases,
+    })
 }
 
 /// The leases, and the keys attached to them.
@@ -82,7 +108,14 @@ pub(super) fn start(
     client_urls: Vec<String>,
     tasks: &TaskGroup,
 ) -> Node {
-    let Opened { disk, identity, index, head, keyspace, leases } = opened;
+    let Opened {
+        disk,
+        identity,
+        index,
+        head,
+        keyspace,
+        leases,
+    } = opened;
     let head = Head::new(head, leases.clone(), disk.compacted());
     let keyspace = Arc::new(SharedKeyspace::new(keyspace));
     let published = Arc::new(Published::new(identity, keyspace, leases, index));

@@ -21,7 +21,9 @@ impl Pages {
     /// Every key, as of now.
     pub(super) fn all(keyspace: &Arc<SharedKeyspace>) -> Result<Self, ReadError> {
         let query = RangeQuery::of(meridian_keyspace::KeySpan::ALL);
-        Ok(Self { scan: keyspace.scan(query)? })
+        Ok(Self {
+            scan: keyspace.scan(query)?,
+        })
     }
 
     /// The revision of every page.

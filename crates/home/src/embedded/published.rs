@@ -12,10 +12,7 @@ use std::{
     time::Duration,
 };
 
-use meridian_keyspace::{
-    Change, Commit, LeaseId, Revision, SharedKeyspace,
-    lease::Leases,
-};
+use meridian_keyspace::{Change, Commit, LeaseId, Revision, SharedKeyspace, lease::Leases};
 use meridian_runtime::Level;
 use parking_lot::Mutex;
 use tokio::{sync::Notify, time::Instant};
@@ -72,7 +69,9 @@ impl Published {
 
     /// When the lease clock shows `at`.
     pub(super) fn instant_of(&self, at: Duration) -> Instant {
-        self.started.checked_add(at).unwrap_or_else(|| self.started + FAR)
+        self.started
+            .checked_add(at)
+            .unwrap_or_else(|| self.started + FAR)
     }
 
     pub(super) fn facts(&self) -> Facts {
@@ -80,8 +79,17 @@ impl Published {
     }
 
     pub(super) fn facts_at(&self, revision: Revision) -> Facts {
-        let Identity { cluster_id, member_id, raft_term } = self.identity;
-        Facts { cluster_id, member_id, raft_term, revision }
+        let Identity {
+            cluster_id,
+            member_id,
+            raft_term,
+        } = self.identity;
+        Facts {
+            cluster_id,
+            member_id,
+            raft_term,
+            revision,
+        }
     }
 
     /// Lets readers see steps that are now durable.
@@ -114,7 +122,12 @@ impl Published {
 
     /// Waits until the published revision is at or above `mark`, however long it takes.
     pub(super) async fn wait_for(&self, mark: Revision) {
-        while self.reached.reached(mark.get(), Instant::now() + FAR).await.is_err() {}
+        while self
+            .reached
+            .reached(mark.get(), Instant::now() + FAR)
+            .await
+            .is_err()
+        {}
     }
 }
 
@@ -135,10 +148,19 @@ pub(super) fn follow_change(leases: &mut Leases, change: &Change) {
 
 /// A put is evaluated with its lease present, and a revoke deletes the lease's keys first.
 pub(super) fn attach(leases: &mut Leases, key: &[u8], lease: LeaseId) {
-    leases.attach(key, lease).expect("a key in the keyspace has a lease that exists");
+    leases
+        .attach(key, lease)
+        .expect("a key in the keyspace has a lease that exists");
 }
 
 fn commit_of(change: &Change) -> Commit {
-    let records = change.events.iter().map(|event| event.record.clone()).collect();
-    Commit { revision: change.revision, records }
+    let records = change
+        .events
+        .iter()
+        .map(|event| event.record.clone())
+        .collect();
+    Commit {
+        revision: change.revision,
+        records,
+    }
 }

@@ -15,6 +15,8 @@ use meridian_keyspace::{
     },
 };
 
+use tokio::sync::oneshot;
+
 use super::{
     job::{Job, TxnDone},
     lease,
@@ -61,31 +63,63 @@ pub(super) struct Candidate {
 }
 
 impl Candidate {
-    /// Enters the queue, or finds the place that the lease has in it already.
+    /// Enters the queue, or finds the place that the lease has in it already. A task of its own does
+    /// it, so that a caller who goes away meanwhile is withdrawn as one who waits is.
     pub(super) async fn enter(
         node: &Arc<Node>,
         name: &[u8],
         lease: LeaseId,
         value: Bytes,
     ) -> Result<Self, CallError> {
-        let prefix = prefix(name);
+        let (entered, candidate) = oneshot::channel();
+        let entering = Self::enter_now(Arc::clone(node), prefix(name), lease, value);
+        node.tasks.spawn("enter queue", async move {
+            // What nobody takes is dropped here, which withdraws it.
+            let _ = entered.send(entering.await);
+        });
+        candidate.await.unwrap_or_else(|_| Err(refuse::stopped()))
+    }
+
+    async fn enter_now(
+        node: Arc<Node>,
+        prefix: KeyRange,
+        lease: LeaseId,
+        value: Bytes,
+    ) -> Result<Self, CallError> {
         let key = Bytes::from([prefix.span().start, hex(lease).as_bytes()].concat());
-        let put = PutOp { key: key.clone(), value, lease, ..PutOp::default() };
+        let put = PutOp {
+            key: key.clone(),
+            value,
+            lease,
+            ..PutOp::default()
+        };
         let txn = Txn {
             compare: vec![created_at(&key, Revision::ZERO)],
             success: vec![Op::Put(put)],
             failure: vec![Op::Range(RangeOp::of(KeyRange::from_wire(&key, &[])))],
         };
-        let mut done = run(node, txn).await?;
+        let mut done = run(&node, txn).await?;
         let found = match done.answer.answers.pop() {
-            Some(OpAnswer::Range { mut records, answer: _ }) => records.pop(),
-            _ => None,
+            Some(OpAnswer::Range {
+                mut records,
+                answer: _,
+            }) => records.pop(),
+            Some(OpAnswer::Put { .. } | OpAnswer::Delete { .. } | OpAnswer::Txn(_)) | None => None,
         };
-        let created =
-            found.as_ref().map_or(done.revision, |record| record.fields().create_revision);
-        let node = Arc::clone(node);
         let entered = done.revision;
-        Ok(Self { node, prefix, key, lease, created, entered, found, stays: false })
+        let created = found
+            .as_ref()
+            .map_or(entered, |record| record.fields().create_revision);
+        Ok(Self {
+            node,
+            prefix,
+            key,
+            lease,
+            created,
+            entered,
+            found,
+            stays: false,
+        })
     }
 
     /// Waits until every candidate created before this one is gone; answers whether it had to.
@@ -166,8 +200,14 @@ pub(super) async fn put_if_created_at(
     put: PutOp,
 ) -> Result<(bool, Revision), CallError> {
     let compare = vec![created_at(&put.key, created)];
-    let txn = Txn { compare, success: vec![Op::Put(put)], failure: Vec::new() };
-    run(node, txn).await.map(|done| (done.answer.succeeded, done.revision))
+    let txn = Txn {
+        compare,
+        success: vec![Op::Put(put)],
+        failure: Vec::new(),
+    };
+    run(node, txn)
+        .await
+        .map(|done| (done.answer.succeeded, done.revision))
 }
 
 /// Deletes the key if it is still the one created at `created`.
@@ -176,9 +216,16 @@ pub(super) async fn delete_if_created_at(
     key: &[u8],
     created: Revision,
 ) -> Result<Revision, CallError> {
-    let delete = DeleteOp { range: KeyRange::from_wire(key, &[]), prev_kv: false };
+    let delete = DeleteOp {
+        range: KeyRange::from_wire(key, &[]),
+        prev_kv: false,
+    };
     let compare = vec![created_at(key, created)];
-    let txn = Txn { compare, success: vec![Op::Delete(delete)], failure: Vec::new() };
+    let txn = Txn {
+        compare,
+        success: vec![Op::Delete(delete)],
+        failure: Vec::new(),
+    };
     run(node, txn).await.map(|done| done.revision)
 }
 
@@ -188,7 +235,9 @@ async fn run(node: &Node, txn: Txn) -> Result<TxnDone, CallError> {
     check(&txn, TXN_OPS_MAX).map_err(|refused| refuse::without_code(refuse::check(refused)))?;
     let bytes = txn.success.iter().map(payload).sum();
     check_size(bytes).map_err(refuse::without_code)?;
-    node.submit(bytes, |answer| Job::Txn(txn, answer)).await?.map_err(refuse::without_code)
+    node.submit(bytes, |answer| Job::Txn(txn, answer))
+        .await?
+        .map_err(refuse::without_code)
 }
 
 fn payload(op: &Op) -> usize {

@@ -26,19 +26,33 @@ pub(super) fn open(node: &Arc<Node>, message: Bytes) -> Result<Replies, CallErro
                     use Range";
         return Err(CallError::new(Code::Unimplemented, text, Fate::Refused));
     }
-    let scan = node.published.keyspace.scan(query).map_err(refuse::read).map_err(refuse::with)?;
+    let scan = node
+        .published
+        .keyspace
+        .scan(query)
+        .map_err(refuse::read)
+        .map_err(refuse::with)?;
     let at = scan.revision();
     drop(scan);
     request.revision = at.get();
-    let chunks = Chunks { node: Arc::clone(node), at, from: request.key.clone(), sent: 0, request };
-    Ok(wire::replies(stream::unfold(Some(chunks), |chunks| async move {
-        let mut chunks = chunks?;
-        match chunks.next().await {
-            Ok((message, true)) => Some((Ok(message), Some(chunks))),
-            Ok((message, false)) => Some((Ok(message), None)),
-            Err(error) => Some((Err(refuse::with(error)), None)),
-        }
-    })))
+    let chunks = Chunks {
+        node: Arc::clone(node),
+        at,
+        from: request.key.clone(),
+        sent: 0,
+        request,
+    };
+    Ok(wire::replies(stream::unfold(
+        Some(chunks),
+        |chunks| async move {
+            let mut chunks = chunks?;
+            match chunks.next().await {
+                Ok((message, true)) => Some((Ok(message), Some(chunks))),
+                Ok((message, false)) => Some((Ok(message), None)),
+                Err(error) => Some((Err(refuse::with(error)), None)),
+            }
+        },
+    )))
 }
 
 /// What is left of the range.
@@ -73,14 +87,24 @@ impl Chunks {
             response.more = !self.request.count_only && self.sent < response.count as usize;
             response.header = self.node.header();
         }
-        Ok((encode(&pb::RangeStreamResponse { range_response: Some(response) }), !done))
+        Ok((
+            encode(&pb::RangeStreamResponse {
+                range_response: Some(response),
+            }),
+            !done,
+        ))
     }
 
     /// One bounded step of the scan from where the last one ended, and whether it was the last.
     fn chunk(&self) -> Result<(Vec<mvccpb::KeyValue>, bool), EtcdError> {
         let mut query = RangeQuery::of(self.rest());
         query.revision = Some(self.at);
-        let mut scan = self.node.published.keyspace.scan(query).map_err(refuse::read)?;
+        let mut scan = self
+            .node
+            .published
+            .keyspace
+            .scan(query)
+            .map_err(refuse::read)?;
         let mut kvs = Vec::new();
         let step =
             scan.step(&mut |record| kvs.push(wire::key_value(record, self.request.keys_only)));
@@ -95,7 +119,12 @@ impl Chunks {
     async fn count(&self) -> Result<i64, EtcdError> {
         let mut query = wire::range_query(&self.request)?;
         query.count_only = true;
-        let mut scan = self.node.published.keyspace.scan(query).map_err(refuse::read)?;
+        let mut scan = self
+            .node
+            .published
+            .keyspace
+            .scan(query)
+            .map_err(refuse::read)?;
         loop {
             match scan.step(&mut |_| {}) {
                 Step::More => tokio::task::yield_now().await,

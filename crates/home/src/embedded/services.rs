@@ -84,7 +84,11 @@ pub(super) async fn stream(node: &Arc<Node>, mut call: StreamCall) -> Result<Rep
 /// The one request of a call that streams its answers only.
 async fn only(call: &mut StreamCall) -> Result<Bytes, CallError> {
     call.requests.next().await.ok_or_else(|| {
-        CallError::new(Code::Internal, "the call ended before its request", Fate::Refused)
+        CallError::new(
+            Code::Internal,
+            "the call ended before its request",
+            Fate::Refused,
+        )
     })
 }
 

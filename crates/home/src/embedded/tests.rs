@@ -1,6 +1,7 @@
 //! Goal: the embedded home answers as etcd does and loses nothing that it acknowledged. Method:
 //! calls in etcd's own messages through the `Home` trait, on a file in a temporary directory.
 
+mod distance;
 mod durability;
 mod election;
 mod kv;
@@ -59,13 +60,23 @@ impl Fixture {
     }
 
     async fn refused(&self, method: Method, request: impl Message, error: EtcdError) {
-        let refused = self.call::<pb::PutResponse>(method, request).await.unwrap_err();
-        assert_eq!((refused.code, refused.message.as_str()), (error.code(), error.message()));
+        let refused = self
+            .call::<pb::PutResponse>(method, request)
+            .await
+            .unwrap_err();
+        assert_eq!(
+            (refused.code, refused.message.as_str()),
+            (error.code(), error.message())
+        );
         assert_eq!(refused.fate, Fate::Refused);
     }
 
     async fn put(&self, key: &str, value: &str) -> i64 {
-        self.put_with(put(key, value)).await.header.unwrap().revision
+        self.put_with(put(key, value))
+            .await
+            .header
+            .unwrap()
+            .revision
     }
 
     async fn put_with(&self, request: pb::PutRequest) -> pb::PutResponse {
@@ -73,7 +84,10 @@ impl Fixture {
     }
 
     async fn delete(&self, key: &str) -> pb::DeleteRangeResponse {
-        let request = pb::DeleteRangeRequest { key: bytes(key), ..Default::default() };
+        let request = pb::DeleteRangeRequest {
+            key: bytes(key),
+            ..Default::default()
+        };
         self.call(Method::KvDeleteRange, request).await.unwrap()
     }
 
@@ -90,23 +104,35 @@ impl Fixture {
 
     async fn get(&self, key: &str) -> Option<String> {
         let kvs = self.range(one(key)).await.kvs;
-        kvs.first().map(|kv| String::from_utf8(kv.value.to_vec()).unwrap())
+        kvs.first()
+            .map(|kv| String::from_utf8(kv.value.to_vec()).unwrap())
     }
 
     async fn compact(&self, revision: i64) {
-        let request = pb::CompactionRequest { revision, physical: true };
-        self.call::<pb::CompactionResponse>(Method::KvCompact, request).await.unwrap();
+        let request = pb::CompactionRequest {
+            revision,
+            physical: true,
+        };
+        self.call::<pb::CompactionResponse>(Method::KvCompact, request)
+            .await
+            .unwrap();
     }
 
     async fn grant(&self, id: i64, ttl: i64) -> pb::LeaseGrantResponse {
-        self.call(Method::LeaseGrant, pb::LeaseGrantRequest { id, ttl }).await.unwrap()
+        self.call(Method::LeaseGrant, pb::LeaseGrantRequest { id, ttl })
+            .await
+            .unwrap()
     }
 
     /// Opens a stream whose requests are sent through the sender.
     async fn stream(&self, method: Method) -> (tokio::sync::mpsc::Sender<Bytes>, crate::Replies) {
         let (sender, requests) = tokio::sync::mpsc::channel(64);
         let requests = Box::pin(tokio_stream::wrappers::ReceiverStream::new(requests));
-        let call = StreamCall { method, metadata: Default::default(), requests };
+        let call = StreamCall {
+            method,
+            metadata: Default::default(),
+            requests,
+        };
         (sender, self.home.stream(call).await.unwrap())
     }
 
@@ -119,7 +145,11 @@ impl Fixture {
         let (sender, requests) = tokio::sync::mpsc::channel(1);
         sender.send(request.encode_to_vec().into()).await.unwrap();
         let requests = Box::pin(tokio_stream::wrappers::ReceiverStream::new(requests));
-        let call = StreamCall { method, metadata: Default::default(), requests };
+        let call = StreamCall {
+            method,
+            metadata: Default::default(),
+            requests,
+        };
         (sender, self.home.stream(call).await.unwrap())
     }
 
@@ -141,19 +171,32 @@ fn bytes(text: &str) -> Bytes {
 }
 
 fn put(key: &str, value: &str) -> pb::PutRequest {
-    pb::PutRequest { key: bytes(key), value: bytes(value), ..Default::default() }
+    pb::PutRequest {
+        key: bytes(key),
+        value: bytes(value),
+        ..Default::default()
+    }
 }
 
 fn one(key: &str) -> pb::RangeRequest {
-    pb::RangeRequest { key: bytes(key), ..Default::default() }
+    pb::RangeRequest {
+        key: bytes(key),
+        ..Default::default()
+    }
 }
 
 fn all() -> pb::RangeRequest {
-    pb::RangeRequest { key: bytes("\0"), range_end: bytes("\0"), ..Default::default() }
+    pb::RangeRequest {
+        key: bytes("\0"),
+        range_end: bytes("\0"),
+        ..Default::default()
+    }
 }
 
 fn request_op(request: pb::request_op::Request) -> pb::RequestOp {
-    pb::RequestOp { request: Some(request) }
+    pb::RequestOp {
+        request: Some(request),
+    }
 }
 
 fn put_op(key: &str, value: &str) -> pb::RequestOp {

@@ -41,7 +41,11 @@ pub(super) fn range_query(request: &pb::RangeRequest) -> Result<RangeQuery<'_>, 
 fn range_op(request: &pb::RangeRequest) -> Op {
     let Some((sort_target, sort_order)) = sorting(request) else {
         let empty = request.key.is_empty();
-        return Op::Refused(if empty { TxnRefused::EmptyKey } else { TxnRefused::InvalidSort });
+        return Op::Refused(if empty {
+            TxnRefused::EmptyKey
+        } else {
+            TxnRefused::InvalidSort
+        });
     };
     Op::Range(RangeOp {
         range: KeyRange::from_wire(&request.key, &request.range_end),
@@ -129,9 +133,21 @@ pub(super) fn txn_response(
     header: Option<pb::ResponseHeader>,
 ) -> pb::TxnResponse {
     let TxnAnswer { succeeded, answers } = answer;
-    let ops = if succeeded { &request.success } else { &request.failure };
-    let responses = ops.iter().zip(answers).map(|(op, answer)| response_op(op, answer)).collect();
-    pb::TxnResponse { header, succeeded, responses }
+    let ops = if succeeded {
+        &request.success
+    } else {
+        &request.failure
+    };
+    let responses = ops
+        .iter()
+        .zip(answers)
+        .map(|(op, answer)| response_op(op, answer))
+        .collect();
+    pb::TxnResponse {
+        header,
+        succeeded,
+        responses,
+    }
 }
 
 fn response_op(op: &pb::RequestOp, answer: OpAnswer) -> pb::ResponseOp {
@@ -139,18 +155,44 @@ fn response_op(op: &pb::RequestOp, answer: OpAnswer) -> pb::ResponseOp {
         OpAnswer::Range { records, answer } => {
             let keys_only =
                 matches!(&op.request, Some(Request::RequestRange(range)) if range.keys_only);
-            let kvs = records.iter().map(|record| key_value(record, keys_only)).collect();
-            let RangeAnswer { current, count, more } = answer;
-            Response::ResponseRange(pb::RangeResponse { header: bare(current), kvs, more, count })
+            let kvs = records
+                .iter()
+                .map(|record| key_value(record, keys_only))
+                .collect();
+            let RangeAnswer {
+                current,
+                count,
+                more,
+            } = answer;
+            Response::ResponseRange(pb::RangeResponse {
+                header: bare(current),
+                kvs,
+                more,
+                count,
+            })
         }
         OpAnswer::Put { revision, previous } => {
             let prev_kv = previous.map(|record| key_value(&record, false));
-            Response::ResponsePut(pb::PutResponse { header: bare(revision), prev_kv })
+            Response::ResponsePut(pb::PutResponse {
+                header: bare(revision),
+                prev_kv,
+            })
         }
-        OpAnswer::Delete { revision, deleted, previous } => {
-            let prev_kvs = previous.iter().map(|record| key_value(record, false)).collect();
+        OpAnswer::Delete {
+            revision,
+            deleted,
+            previous,
+        } => {
+            let prev_kvs = previous
+                .iter()
+                .map(|record| key_value(record, false))
+                .collect();
             let header = bare(revision);
-            Response::ResponseDeleteRange(pb::DeleteRangeResponse { header, deleted, prev_kvs })
+            Response::ResponseDeleteRange(pb::DeleteRangeResponse {
+                header,
+                deleted,
+                prev_kvs,
+            })
         }
         OpAnswer::Txn(answer) => {
             let Some(Request::RequestTxn(request)) = &op.request else {
@@ -160,12 +202,17 @@ fn response_op(op: &pb::RequestOp, answer: OpAnswer) -> pb::ResponseOp {
             Response::ResponseTxn(txn_response(request, answer, header))
         }
     };
-    pb::ResponseOp { response: Some(response) }
+    pb::ResponseOp {
+        response: Some(response),
+    }
 }
 
 /// A header with a revision alone.
 fn bare(revision: Revision) -> Option<pb::ResponseHeader> {
-    Some(pb::ResponseHeader { revision: revision.get(), ..pb::ResponseHeader::default() })
+    Some(pb::ResponseHeader {
+        revision: revision.get(),
+        ..pb::ResponseHeader::default()
+    })
 }
 
 pub(super) fn key_value(record: &Record, keys_only: bool) -> mvccpb::KeyValue {
@@ -199,5 +246,8 @@ pub(super) fn event(event: &Event, prev_kv: bool) -> mvccpb::Event {
 pub(super) fn replies(
     messages: impl Stream<Item = Result<Bytes, CallError>> + Send + 'static,
 ) -> Replies {
-    Replies { metadata: MetadataMap::new(), messages: Box::pin(messages) }
+    Replies {
+        metadata: MetadataMap::new(),
+        messages: Box::pin(messages),
+    }
 }

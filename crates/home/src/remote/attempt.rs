@@ -39,7 +39,12 @@ pub(super) type Failure = (CallError, Option<Fault>);
 
 /// Sends a unary call. Not cancel-safe: when dropped, its outcome is unknown.
 pub(super) async fn unary(client: &Client, attempt: Attempt) -> Result<Reply, Failure> {
-    let Attempt { method, metadata, message, timeout } = attempt;
+    let Attempt {
+        method,
+        metadata,
+        message,
+        timeout,
+    } = attempt;
     let request = request(metadata, message, timeout);
     let response = client.clone().unary(request, path(method), RawCodec).await;
     let (metadata, message, _) = response.map_err(fault::call_error)?.into_parts();
@@ -57,7 +62,10 @@ where
     S: Stream<Item = Bytes> + Send + 'static,
 {
     let request = request(metadata, requests, None);
-    let response = client.clone().streaming(request, path(method), RawCodec).await;
+    let response = client
+        .clone()
+        .streaming(request, path(method), RawCodec)
+        .await;
     let (metadata, replies, _) = response.map_err(fault::call_error)?.into_parts();
     Ok((metadata, replies))
 }
@@ -65,7 +73,9 @@ where
 fn request<T>(metadata: MetadataMap, message: T, timeout: Option<Duration>) -> Request<T> {
     let mut request = Request::new(message);
     *request.metadata_mut() = metadata;
-    request.metadata_mut().insert("user-agent", MetadataValue::from_static(AGENT));
+    request
+        .metadata_mut()
+        .insert("user-agent", MetadataValue::from_static(AGENT));
     if let Some(timeout) = timeout {
         request.set_timeout(timeout);
     }

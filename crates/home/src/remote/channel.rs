@@ -76,8 +76,15 @@ impl Service<Request<tonic::body::Body>> for Channel {
 
 fn accept(response: Response<Incoming>) -> Result<Response<ReplyBody>, Fault> {
     let is_grpc = response.status() == StatusCode::OK
-        && response.headers().get(CONTENT_TYPE).is_some_and(|v| v.as_bytes().starts_with(GRPC));
-    if is_grpc { Ok(response.map(ReplyBody)) } else { Err(Fault::NotGrpc(response.status())) }
+        && response
+            .headers()
+            .get(CONTENT_TYPE)
+            .is_some_and(|v| v.as_bytes().starts_with(GRPC));
+    if is_grpc {
+        Ok(response.map(ReplyBody))
+    } else {
+        Err(Fault::NotGrpc(response.status()))
+    }
 }
 
 /// A reply's body, failing with a [`Fault`].

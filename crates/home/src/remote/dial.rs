@@ -77,12 +77,14 @@ impl Dialer {
         tls: Option<Arc<ReloadableClient>>,
     ) -> Result<Self, rustls_pki_types::InvalidDnsNameError> {
         let tls = match (url.scheme(), tls) {
-            (Scheme::Https, Some(tls)) => {
-                Some((tls, ServerName::try_from(url.host().to_owned())?))
-            }
+            (Scheme::Https, Some(tls)) => Some((tls, ServerName::try_from(url.host().to_owned())?)),
             (Scheme::Https | Scheme::Http, _) => None,
         };
-        Ok(Self { origin: url.origin(), url, tls })
+        Ok(Self {
+            origin: url.origin(),
+            url,
+            tls,
+        })
     }
 
     /// Opens one connection.
@@ -90,7 +92,9 @@ impl Dialer {
     /// # Errors
     /// [`DialError`]; nothing has been sent but handshakes.
     pub(super) async fn dial(&self) -> Result<Dialed, DialError> {
-        timeout(DIAL_TIMEOUT, self.connect()).await.unwrap_or(Err(DialError::TimedOut))
+        timeout(DIAL_TIMEOUT, self.connect())
+            .await
+            .unwrap_or(Err(DialError::TimedOut))
     }
 
     async fn connect(&self) -> Result<Dialed, DialError> {
@@ -102,7 +106,10 @@ impl Dialer {
             None => self.handshake(TokioIo::new(tcp)).await,
             Some((config, name)) => {
                 let connector = TlsConnector::from(config.current());
-                let tls = connector.connect(name.clone(), tcp).await.map_err(DialError::Tls)?;
+                let tls = connector
+                    .connect(name.clone(), tcp)
+                    .await
+                    .map_err(DialError::Tls)?;
                 self.handshake(TokioIo::new(tls)).await
             }
         }
@@ -128,7 +135,11 @@ impl Dialer {
             .map_err(DialError::Http2)?;
         let channel = Channel::new(sender);
         let client = channel.clone().into_client(self.origin.clone());
-        Ok(Dialed { client, channel, driver: Box::pin(connection) })
+        Ok(Dialed {
+            client,
+            channel,
+            driver: Box::pin(connection),
+        })
     }
 }
 

@@ -73,14 +73,20 @@ impl Endpoint {
         let first = self.next.fetch_add(1, Ordering::Relaxed);
         (0..count).find_map(|i| {
             let connection = self.connections[(first.wrapping_add(i)) % count].lock();
-            connection.as_ref().filter(|c| !c.channel.is_closed()).cloned()
+            connection
+                .as_ref()
+                .filter(|c| !c.channel.is_closed())
+                .cloned()
         })
     }
 
     /// Offers a connection for calls, until the answer is dropped.
     pub(super) fn offer(&self, place: usize, connection: Connection) -> Offer<'_> {
         *self.connections[place].lock() = Some(connection);
-        Offer { endpoint: self, place }
+        Offer {
+            endpoint: self,
+            place,
+        }
     }
 
     /// Lets new calls avoid it for `time`.
@@ -114,13 +120,19 @@ impl Endpoint {
     /// Notes the version that the member told; warns of its faults when it is news.
     pub(super) fn note_version(&self, text: &str) {
         let mut seen = self.seen.lock();
-        if seen.version.as_ref().is_some_and(|(known, _)| known == text) {
+        if seen
+            .version
+            .as_ref()
+            .is_some_and(|(known, _)| known == text)
+        {
             return;
         }
         let parsed: Option<Version> = text.parse().ok();
         seen.warning = match parsed {
             Some(version) => version::warning(version),
-            None => Some(format!("tells {text:?} as its version, which is not one of etcd")),
+            None => Some(format!(
+                "tells {text:?} as its version, which is not one of etcd"
+            )),
         };
         if let Some(warning) = &seen.warning {
             tracing::warn!(endpoint = %self.url, "{warning}");
@@ -133,7 +145,9 @@ impl Endpoint {
     /// The version that the member told last, if it is one.
     pub(super) fn version(&self) -> Option<(Version, String)> {
         let seen = self.seen.lock();
-        seen.version.as_ref().and_then(|(text, parsed)| parsed.map(|v| (v, text.clone())))
+        seen.version
+            .as_ref()
+            .and_then(|(text, parsed)| parsed.map(|v| (v, text.clone())))
     }
 
     /// For `status`.

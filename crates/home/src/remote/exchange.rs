@@ -45,7 +45,9 @@ impl Limits {
         let connect_by = now + call_timeout;
         Self {
             client: call.deadline,
-            connect_by: call.deadline.map_or(connect_by, |client| client.min(connect_by)),
+            connect_by: call
+                .deadline
+                .map_or(connect_by, |client| client.min(connect_by)),
             answer_by: call.deadline.or(ours),
         }
     }
@@ -81,14 +83,23 @@ pub(super) async fn unary(
 
 async fn carry(pool: &Pool, call: Call, call_timeout: Duration) -> Result<Reply, CallError> {
     let limits = Limits::of(&call, call_timeout);
-    let Call { method, metadata, message, deadline: _ } = call;
+    let Call {
+        method,
+        metadata,
+        message,
+        deadline: _,
+    } = call;
     let metadata = headers::forwarded(&metadata);
     let mut backoff = Backoff::new(RESEND_PAUSE.0, RESEND_PAUSE.1);
     let mut failed_at: Option<Arc<Endpoint>> = None;
     let mut left = 0;
     loop {
-        let chosen = pool.choose(route(method), failed_at.as_ref(), limits.connect_by).await;
-        let Some(chosen) = chosen else { return Err(limits.unreachable()) };
+        let chosen = pool
+            .choose(route(method), failed_at.as_ref(), limits.connect_by)
+            .await;
+        let Some(chosen) = chosen else {
+            return Err(limits.unreachable());
+        };
         let attempt = prepare(method, &metadata, &message, &limits)?;
         let (error, _) = match send(&chosen, attempt, &limits).await {
             Ok(reply) => return Ok(reply),
@@ -125,11 +136,18 @@ fn prepare(
     message: &bytes::Bytes,
     limits: &Limits,
 ) -> Result<Attempt, CallError> {
-    let timeout = limits.client.map(|at| at.saturating_duration_since(Instant::now()));
+    let timeout = limits
+        .client
+        .map(|at| at.saturating_duration_since(Instant::now()));
     if timeout.is_some_and(|timeout| timeout.is_zero()) {
         return Err(fault::deadline_passed(Fate::NotSent));
     }
-    Ok(Attempt { method, metadata: metadata.clone(), message: message.clone(), timeout })
+    Ok(Attempt {
+        method,
+        metadata: metadata.clone(),
+        message: message.clone(),
+        timeout,
+    })
 }
 
 async fn send(chosen: &Chosen, attempt: Attempt, limits: &Limits) -> Result<Reply, Failure> {
@@ -142,7 +160,9 @@ async fn send(chosen: &Chosen, attempt: Attempt, limits: &Limits) -> Result<Repl
             Ok(outcome) => outcome,
             Err(_) => {
                 if is_ordinary && begun.elapsed() >= SILENCE {
-                    chosen.endpoint.set_aside(ASIDE, "a call was not answered in time");
+                    chosen
+                        .endpoint
+                        .set_aside(ASIDE, "a call was not answered in time");
                 }
                 return Err((limits.unanswered(), None));
             }

@@ -28,7 +28,9 @@ pub(super) enum Fault {
     #[error("connection lost: {0}")]
     Lost(String),
     /// Something answered that does not speak gRPC.
-    #[error("the endpoint answered HTTP {0} without gRPC; is its address that of an etcd client port?")]
+    #[error(
+        "the endpoint answered HTTP {0} without gRPC; is its address that of an etcd client port?"
+    )]
     NotGrpc(StatusCode),
 }
 
@@ -36,8 +38,14 @@ impl Fault {
     /// What an error of a call that left says.
     pub(super) fn of_sent(error: &hyper::Error) -> Self {
         let text = chain(error);
-        let h2 = error.source().and_then(|source| source.downcast_ref::<h2::Error>());
-        if h2.is_some_and(was_not_processed) { Self::NotSent(text) } else { Self::Lost(text) }
+        let h2 = error
+            .source()
+            .and_then(|source| source.downcast_ref::<h2::Error>());
+        if h2.is_some_and(was_not_processed) {
+            Self::NotSent(text)
+        } else {
+            Self::Lost(text)
+        }
     }
 
     /// What an error of a call that hyper gave back says.
@@ -67,12 +75,19 @@ pub(super) fn no_answer() -> CallError {
 
 /// The client's deadline passed while the call was under way.
 pub(super) fn deadline_passed(fate: Fate) -> CallError {
-    CallError::new(Code::DeadlineExceeded, EtcdError::DEADLINE_EXCEEDED.message(), fate)
+    CallError::new(
+        Code::DeadlineExceeded,
+        EtcdError::DEADLINE_EXCEEDED.message(),
+        fate,
+    )
 }
 
 /// A gRPC outcome as tonic reports it: the home's own answer unless a [`Fault`] caused it.
 pub(super) fn call_error(status: Status) -> (CallError, Option<Fault>) {
-    match status.source().and_then(|source| source.downcast_ref::<Fault>()) {
+    match status
+        .source()
+        .and_then(|source| source.downcast_ref::<Fault>())
+    {
         Some(fault) => (fault.to_call_error(), Some(fault.clone())),
         None => (CallError::refused(status), None),
     }

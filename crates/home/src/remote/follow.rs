@@ -32,9 +32,11 @@ pub(super) async fn follow(
     from: Revision,
     call_timeout: Duration,
 ) -> Result<Commits, FollowError> {
-    let watch =
-        HomeWatch::open(pool, everything(from), Progress::NotAsked, call_timeout).await?;
-    let position = Position { due: from, gaps: Gaps::Forbidden };
+    let watch = HomeWatch::open(pool, everything(from), Progress::NotAsked, call_timeout).await?;
+    let position = Position {
+        due: from,
+        gaps: Gaps::Forbidden,
+    };
     Ok(stream::unfold(Some((watch, position)), |state| async {
         let (mut watch, mut position) = state?;
         loop {
@@ -62,12 +64,29 @@ pub(super) async fn follow_range(
     let follower = if progress_is_trusted(pool) {
         let ask = Progress::Every(PROGRESS_PAUSE);
         let watch = HomeWatch::open(pool, one_range(&range, from), ask, call_timeout).await?;
-        RangeFollower { watch, position: Position { due: from, gaps: Gaps::Allowed }, filter: None }
+        RangeFollower {
+            watch,
+            position: Position {
+                due: from,
+                gaps: Gaps::Allowed,
+            },
+            filter: None,
+        }
     } else {
-        let create = WatchCreateRequest { prev_kv: true, ..everything(from) };
+        let create = WatchCreateRequest {
+            prev_kv: true,
+            ..everything(from)
+        };
         let watch = HomeWatch::open(pool, create, Progress::NotAsked, call_timeout).await?;
-        let position = Position { due: from, gaps: Gaps::Forbidden };
-        RangeFollower { watch, position, filter: Some(range) }
+        let position = Position {
+            due: from,
+            gaps: Gaps::Forbidden,
+        };
+        RangeFollower {
+            watch,
+            position,
+            filter: Some(range),
+        }
     };
     Ok(stream::unfold(Some(follower), |follower| async {
         let mut follower = follower?;
@@ -82,7 +101,9 @@ pub(super) async fn follow_range(
 /// Whether every member's progress answers hold what they say.
 fn progress_is_trusted(pool: &Pool) -> bool {
     pool.endpoints().iter().all(|endpoint| {
-        endpoint.version().is_some_and(|(version, _)| version::progress_is_trusted(version))
+        endpoint
+            .version()
+            .is_some_and(|(version, _)| version::progress_is_trusted(version))
     })
 }
 
@@ -124,7 +145,10 @@ impl RangeFollower {
             let changes = self.changes(batch)?;
             if is_confirmation || !changes.is_empty() || self.position.due > before {
                 let complete_to = self.position.due.previous();
-                return Ok(RangeProgress { changes, complete_to });
+                return Ok(RangeProgress {
+                    changes,
+                    complete_to,
+                });
             }
         }
     }
@@ -135,7 +159,10 @@ impl RangeFollower {
         }
         let groups = self.position.groups(batch.events)?;
         let filter = self.filter.as_ref();
-        Ok(groups.into_iter().filter_map(|group| group.into_change(filter)).collect())
+        Ok(groups
+            .into_iter()
+            .filter_map(|group| group.into_change(filter))
+            .collect())
     }
 }
 
@@ -183,23 +210,33 @@ impl Position {
             return Err(CallError::new(Code::DataLoss, text, Fate::Refused).into());
         }
         self.due = revision.next();
-        Ok(Group { revision, events: vec![event] })
+        Ok(Group {
+            revision,
+            events: vec![event],
+        })
     }
 }
 
 impl Group {
     fn into_commit(self) -> Commit {
         let records = self.events.into_iter().map(|event| event.record).collect();
-        Commit { revision: self.revision, records }
+        Commit {
+            revision: self.revision,
+            records,
+        }
     }
 
     /// The change, of the range alone; none if it does not touch the range.
     fn into_change(mut self, filter: Option<&KeyRange>) -> Option<Change> {
         if let Some(range) = filter {
-            self.events.retain(|event| range.contains(event.record.key()));
+            self.events
+                .retain(|event| range.contains(event.record.key()));
         }
         let events = self.events.into_boxed_slice();
-        (!events.is_empty()).then_some(Change { revision: self.revision, events })
+        (!events.is_empty()).then_some(Change {
+            revision: self.revision,
+            events,
+        })
     }
 }
 

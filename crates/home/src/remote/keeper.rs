@@ -74,7 +74,11 @@ impl Keeper {
 
     /// Offers a connection until it ends.
     async fn serve(&self, dialed: Dialed, backoff: &mut Backoff) -> Ended {
-        let Dialed { client, channel, driver } = dialed;
+        let Dialed {
+            client,
+            channel,
+            driver,
+        } = dialed;
         let connection = Connection { client, channel };
         tokio::select! {
             end = driver => end.map_or_else(Ended::Failed, |()| Ended::Closed),
@@ -131,16 +135,19 @@ impl Keeper {
             .map_err(|e| format!("its status is not etcd's: {e}"))?;
         self.endpoint.note_version(&status.version);
         let member = status.header.map_or(0, |header| header.member_id);
-        self.endpoint.note_leader(status.leader != 0 && status.leader == member);
+        self.endpoint
+            .note_leader(status.leader != 0 && status.leader == member);
         if status.leader == 0 {
             self.endpoint.set_aside(ASIDE, "the member has no leader");
         } else if status.is_learner {
-            self.endpoint.set_aside(ASIDE, "the member is a learner, which serves no calls");
+            self.endpoint
+                .set_aside(ASIDE, "the member is a learner, which serves no calls");
         }
         Ok(())
     }
 
     fn note_refusal(&self, error: &CallError) {
-        self.endpoint.note_error(format!("status refused: {}", error.message));
+        self.endpoint
+            .note_error(format!("status refused: {}", error.message));
     }
 }

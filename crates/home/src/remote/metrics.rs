@@ -18,12 +18,22 @@ const READ_INDEX_SECONDS: &str = "meridian_home_read_index_seconds";
 /// Describes every metric of the room to the recorder.
 pub(super) fn describe() {
     describe_counter!(CALLS, "Calls to the home by method and outcome");
-    describe_counter!(RESENDS, "Calls sent again to the home, by method; never a write that left");
+    describe_counter!(
+        RESENDS,
+        "Calls sent again to the home, by method; never a write that left"
+    );
     describe_counter!(OPENED, "Connections to the home that became usable");
     describe_counter!(CLOSED, "Connections to the home that were usable and ended");
-    describe_counter!(DIALS_FAILED, "Connections to the home that could not be opened");
+    describe_counter!(
+        DIALS_FAILED,
+        "Connections to the home that could not be opened"
+    );
     describe_counter!(READ_INDEXES, "Read indexes asked of the home, by outcome");
-    describe_histogram!(READ_INDEX_SECONDS, Unit::Seconds, "Time to a read index's answer");
+    describe_histogram!(
+        READ_INDEX_SECONDS,
+        Unit::Seconds,
+        "Time to a read index's answer"
+    );
 }
 
 /// One call ended.

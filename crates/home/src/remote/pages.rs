@@ -5,6 +5,8 @@
 //! home compacts past the revision in between, the pages end with etcd's own error and the reader
 //! begins again.
 
+mod stride;
+
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -23,16 +25,17 @@ use super::{
     bounds::PAGE_TIMEOUT,
     exchange,
     pool::Pool,
-    probe::{self, LOWEST_KEY, broken, with_leader},
+    probe::{self, broken, with_leader},
     wire::{self, RangePage},
 };
 use crate::{Call, CallError, Snapshot};
+use stride::{Stride, Then, Told};
 
 /// Keys of the first page, from which the size of a record is learnt: 1.5 MiB each, the most that
 /// etcd takes, would be 150 MiB.
 const FIRST_PAGE_KEYS: i64 = 100;
 
-/// What a page aims at. Smaller pages cost more: etcd counts all keys that are left for each.
+/// What a page aims at: large against the cost of a call, small against the memory of either end.
 const PAGE_BYTES: usize = 4 << 20;
 
 /// Bounds on a page's keys: what 4 MiB can hold of small records.
@@ -49,19 +52,23 @@ pub(super) async fn snapshot(
 ) -> Result<Snapshot, CallError> {
     probe::read_index(pool).await?;
     let mut reader = Reader::new(pool.clone(), call_timeout);
-    let first = reader.next_page().await?;
+    let (first, then) = reader.next_page().await?;
+    // The first page's range is the whole keyspace, so its count is too.
     let (facts, keys_total) = (first.facts, u64::try_from(first.count).unwrap_or(0));
     let (pages, queue) = mpsc::channel(PAGES_AHEAD);
-    tasks.spawn("home-snapshot", reader.send_pages(first, pages));
-    Ok(Snapshot { facts, keys_total, pages: ReceiverStream::new(queue).boxed() })
+    tasks.spawn("home-snapshot", reader.send_pages(first, then, pages));
+    Ok(Snapshot {
+        facts,
+        keys_total,
+        pages: ReceiverStream::new(queue).boxed(),
+    })
 }
 
 /// Reads the keyspace from the lowest key on.
 struct Reader {
     pool: Arc<Pool>,
     call_timeout: Duration,
-    /// The first key of the next page.
-    next_key: Bytes,
+    stride: Stride,
     /// What pages are pinned to; none before the first.
     revision: Option<Revision>,
     page_keys: i64,
@@ -69,51 +76,82 @@ struct Reader {
 
 impl Reader {
     fn new(pool: Arc<Pool>, call_timeout: Duration) -> Self {
-        let next_key = Bytes::from_static(LOWEST_KEY);
-        Self { pool, call_timeout, next_key, revision: None, page_keys: FIRST_PAGE_KEYS }
+        let stride = Stride::all();
+        Self {
+            pool,
+            call_timeout,
+            stride,
+            revision: None,
+            page_keys: FIRST_PAGE_KEYS,
+        }
     }
 
     /// Sends `first` and all pages after it, until the last, an error or the reader's end.
     async fn send_pages(
         mut self,
         first: RangePage,
+        mut then: Then,
         pages: mpsc::Sender<Result<Vec<Record>, CallError>>,
     ) {
-        let mut page = Ok(first);
+        let mut records = first.records;
         loop {
-            let more = page.as_ref().is_ok_and(|page| page.more);
-            if pages.send(page.map(|page| page.records)).await.is_err() || !more {
+            if !records.is_empty() && pages.send(Ok(records)).await.is_err() {
                 return;
             }
-            page = tokio::select! {
-                page = self.next_page() => page,
+            if then == Then::Nothing {
+                return;
+            }
+            let next = tokio::select! {
+                next = self.next_page() => next,
                 () = pages.closed() => return,
+            };
+            (records, then) = match next {
+                Ok((page, then)) => (page.records, then),
+                Err(error) => {
+                    // An error that nobody is left to read is no loss.
+                    let _ = pages.send(Err(error)).await;
+                    return;
+                }
             };
         }
     }
 
-    async fn next_page(&mut self) -> Result<RangePage, CallError> {
+    async fn next_page(&mut self) -> Result<(RangePage, Then), CallError> {
         let message = Bytes::from(self.request().encode_to_vec());
-        let mut call = Call { metadata: with_leader(), ..Call::new(Method::KvRange, message) };
+        let mut call = Call {
+            metadata: with_leader(),
+            ..Call::new(Method::KvRange, message)
+        };
         call.deadline = Some(Instant::now() + PAGE_TIMEOUT.max(self.call_timeout));
         let reply = exchange::unary(&self.pool, call, self.call_timeout).await?;
         let page = wire::range_page(&reply.message).map_err(broken)?;
         self.revision.get_or_insert(page.facts.revision);
-        self.page_keys = keys_of(reply.message.len(), page.records.len());
-        if let Some(last) = page.records.last() {
-            self.next_key = [last.key(), &[0]].concat().into();
+        let then = self.stride.pass(told(&page, self.page_keys));
+        if !page.records.is_empty() {
+            self.page_keys = keys_of(reply.message.len(), page.records.len());
         }
-        Ok(page)
+        Ok((page, then))
     }
 
     fn request(&self) -> RangeRequest {
         RangeRequest {
-            key: self.next_key.clone(),
-            range_end: Bytes::from_static(LOWEST_KEY),
+            key: self.stride.key(),
+            range_end: self.stride.range_end(),
             limit: self.page_keys,
             revision: self.revision.map_or(0, Revision::get),
             ..Default::default()
         }
+    }
+}
+
+fn told(page: &RangePage, limit: i64) -> Told<'_> {
+    let ends = page.records.first().zip(page.records.last());
+    Told {
+        ends: ends.map(|(first, last)| (first.key(), last.key())),
+        keys: i64::try_from(page.records.len()).unwrap_or(i64::MAX),
+        limit,
+        count: page.count,
+        more: page.more,
     }
 }
 

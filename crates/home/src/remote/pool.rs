@@ -95,24 +95,42 @@ impl Pool {
         if route == Route::Steady {
             self.for_streams.store(place, Ordering::Relaxed);
         }
-        Some(Chosen { endpoint: self.endpoints[place].clone(), connection })
+        Some(Chosen {
+            endpoint: self.endpoints[place].clone(),
+            connection,
+        })
     }
 
     /// The first endpoint from `first` on that is connected and not set aside.
     fn well(&self, first: usize, not: Option<&Arc<Endpoint>>) -> Option<(usize, Connection)> {
         let count = self.endpoints.len();
-        (0..count).map(|i| first.wrapping_add(i) % count).find_map(|place| {
-            let endpoint = &self.endpoints[place];
-            let avoided = is(endpoint, not) || !endpoint.aside_for().is_zero();
-            if avoided { None } else { Some((place, endpoint.connection()?)) }
-        })
+        (0..count)
+            .map(|i| first.wrapping_add(i) % count)
+            .find_map(|place| {
+                let endpoint = &self.endpoints[place];
+                let avoided = is(endpoint, not) || !endpoint.aside_for().is_zero();
+                if avoided {
+                    None
+                } else {
+                    Some((place, endpoint.connection()?))
+                }
+            })
     }
 
     /// The connected endpoint that comes back soonest, one other than `not` before it.
     fn least_bad(&self, not: Option<&Arc<Endpoint>>) -> Option<(usize, Connection)> {
-        let connected = self.endpoints.iter().enumerate().filter_map(|(place, endpoint)| {
-            Some((is(endpoint, not), endpoint.aside_for(), place, endpoint.connection()?))
-        });
+        let connected = self
+            .endpoints
+            .iter()
+            .enumerate()
+            .filter_map(|(place, endpoint)| {
+                Some((
+                    is(endpoint, not),
+                    endpoint.aside_for(),
+                    place,
+                    endpoint.connection()?,
+                ))
+            });
         let best = connected.min_by_key(|(is_not, aside_for, _, _)| (*is_not, *aside_for))?;
         Some((best.2, best.3))
     }

@@ -79,15 +79,23 @@ fn lowest_key_count() -> pb::RangeRequest {
 
 async fn ask(chosen: &Chosen, message: Bytes, by: Instant) -> Result<Facts, CallError> {
     let by = by.min(Instant::now() + READ_INDEX_ATTEMPT);
-    let attempt =
-        Attempt { method: Method::KvRange, metadata: with_leader(), message, timeout: None };
+    let attempt = Attempt {
+        method: Method::KvRange,
+        metadata: with_leader(),
+        message,
+        timeout: None,
+    };
     let answer = attempt::unary(&chosen.connection.client, attempt);
     let Ok(outcome) = timeout_at(by.into(), answer).await else {
-        chosen.endpoint.set_aside(ASIDE, "a read index was not answered in time");
+        chosen
+            .endpoint
+            .set_aside(ASIDE, "a read index was not answered in time");
         return Err(fault::no_answer());
     };
     match outcome {
-        Ok(reply) => wire::range_page(&reply.message).map(|page| page.facts).map_err(broken),
+        Ok(reply) => wire::range_page(&reply.message)
+            .map(|page| page.facts)
+            .map_err(broken),
         Err((error, fault)) => {
             blame(&chosen.endpoint, &error, fault.as_ref());
             Err(error)
@@ -99,7 +107,10 @@ async fn ask(chosen: &Chosen, message: Bytes, by: Instant) -> Result<Facts, Call
 /// does. Either answer may itself be the refusal that says so.
 pub(super) async fn auth_enabled(pool: &Pool, call_timeout: Duration) -> Result<bool, CallError> {
     let message = Bytes::from(pb::AuthStatusRequest {}.encode_to_vec());
-    let status = Call { metadata: with_leader(), ..Call::new(Method::AuthStatus, message) };
+    let status = Call {
+        metadata: with_leader(),
+        ..Call::new(Method::AuthStatus, message)
+    };
     match exchange::unary(pool, status, call_timeout).await {
         Ok(reply) => pb::AuthStatusResponse::decode(reply.message)
             .map(|status| status.enabled)

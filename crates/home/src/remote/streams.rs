@@ -48,20 +48,29 @@ async fn try_open(
     call: StreamCall,
     call_timeout: Duration,
 ) -> Result<Replies, CallError> {
-    let StreamCall { method, metadata, requests } = call;
+    let StreamCall {
+        method,
+        metadata,
+        requests,
+    } = call;
     let connect_by = Instant::now() + call_timeout;
     let metadata = headers::forwarded(&metadata);
     let requests = Requests::new(requests);
     let mut backoff = Backoff::new(RESEND_PAUSE.0, RESEND_PAUSE.1);
     let mut failed_at: Option<Arc<Endpoint>> = None;
     loop {
-        let chosen = pool.choose(Route::Steady, failed_at.as_ref(), connect_by).await;
+        let chosen = pool
+            .choose(Route::Steady, failed_at.as_ref(), connect_by)
+            .await;
         let chosen = chosen.ok_or_else(fault::no_connection)?;
         let client = &chosen.connection.client;
         let opened = attempt::streaming(client, method, metadata.clone(), requests.clone()).await;
         let (error, fault) = match opened {
             Ok((metadata, replies)) => {
-                return Ok(Replies { metadata, messages: tell_faults(replies, chosen.endpoint) });
+                return Ok(Replies {
+                    metadata,
+                    messages: tell_faults(replies, chosen.endpoint),
+                });
             }
             Err(failure) => failure,
         };
@@ -104,8 +113,13 @@ struct Lent {
 
 impl Requests {
     fn new(requests: BoxStream<'static, Bytes>) -> Self {
-        let lent = Lent { requests: Mutex::new(requests), taken: AtomicBool::new(false) };
-        Self { lent: Arc::new(lent) }
+        let lent = Lent {
+            requests: Mutex::new(requests),
+            taken: AtomicBool::new(false),
+        };
+        Self {
+            lent: Arc::new(lent),
+        }
     }
 
     /// Whether a request, or their end, has gone to a connection.

@@ -33,7 +33,13 @@ impl TestHome {
     async fn of(endpoints: impl IntoIterator<Item = String>) -> Self {
         let home = Self::unconnected(endpoints);
         let deadline = Instant::now() + LIMIT;
-        while home.home.describe().endpoints.iter().any(|e| e.version.is_none()) {
+        while home
+            .home
+            .describe()
+            .endpoints
+            .iter()
+            .any(|e| e.version.is_none())
+        {
             assert!(Instant::now() < deadline, "{:?}", home.home.describe());
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
@@ -43,13 +49,22 @@ impl TestHome {
     fn unconnected(endpoints: impl IntoIterator<Item = String>) -> Self {
         let tasks = TaskGroup::root("test");
         let call_timeout = Duration::from_secs(2);
-        let config = RemoteConfig { call_timeout, connections: 1, ..RemoteConfig::of(endpoints) };
-        Self { home: RemoteHome::connect(config, &tasks).unwrap(), tasks }
+        let config = RemoteConfig {
+            call_timeout,
+            connections: 1,
+            ..RemoteConfig::of(endpoints)
+        };
+        Self {
+            home: RemoteHome::connect(config, &tasks).unwrap(),
+            tasks,
+        }
     }
 
     async fn call(&self, method: Method) -> Result<Reply, CallError> {
         let call = Call::new(method, Bytes::from_static(b"request"));
-        tokio::time::timeout(LIMIT, self.home.unary(call)).await.unwrap()
+        tokio::time::timeout(LIMIT, self.home.unary(call))
+            .await
+            .unwrap()
     }
 
     async fn stop(self) {
@@ -99,7 +114,10 @@ async fn a_write_in_flight_when_the_connection_dies_is_never_sent_again() {
                 lost += 1;
             }
         }
-        assert!(answered < 3, "calls take turns, so one of two meets the dying member");
+        assert!(
+            answered < 3,
+            "calls take turns, so one of two meets the dying member"
+        );
     }
     assert_eq!((dying.calls(), well.calls()), (1, answered));
     home.stop().await;
@@ -159,7 +177,10 @@ async fn an_endpoint_without_leader_gets_no_calls_while_another_is_well() {
     assert_eq!(leaderless.calls(), 1, "the first refusal sets it aside");
     let status = &home.home.describe().endpoints[0];
     assert!(!status.healthy);
-    assert_eq!(status.last_error.as_deref(), Some(EtcdError::NO_LEADER.message()));
+    assert_eq!(
+        status.last_error.as_deref(),
+        Some(EtcdError::NO_LEADER.message())
+    );
     home.stop().await;
 }
 
@@ -188,7 +209,13 @@ async fn no_endpoint_in_time_is_told_in_the_words_that_make_a_resend_safe() {
     };
     let error = home.home.stream(call).await.err().unwrap();
     assert_eq!(told(&error), (Code::Unavailable, words, Fate::NotSent));
-    assert!(home.home.describe().endpoints[0].last_error.as_deref().unwrap().contains("connect"));
+    assert!(
+        home.home.describe().endpoints[0]
+            .last_error
+            .as_deref()
+            .unwrap()
+            .contains("connect")
+    );
     home.stop().await;
 }
 
@@ -198,15 +225,22 @@ async fn the_clients_deadline_is_carried_and_kept() {
     let home = TestHome::of([member.url()]).await;
     let mut call = Call::new(Method::KvPut, Bytes::new());
     call.metadata.insert("token", "t".parse().unwrap());
-    call.metadata.insert("meridian-max-staleness", "1s".parse().unwrap());
+    call.metadata
+        .insert("meridian-max-staleness", "1s".parse().unwrap());
     call.deadline = Some(Instant::now() + Duration::from_millis(300));
     let error = home.home.unary(call).await.unwrap_err();
-    assert_eq!((error.code, error.fate), (Code::DeadlineExceeded, Fate::Unknown));
+    assert_eq!(
+        (error.code, error.fate),
+        (Code::DeadlineExceeded, Fate::Unknown)
+    );
     let headers = member.last_headers();
     assert!(headers.contains_key("grpc-timeout"));
     assert_eq!(headers["token"], "t");
     assert!(!headers.contains_key("meridian-max-staleness"));
-    assert!(home.home.describe().endpoints[0].healthy, "a short deadline blames nobody");
+    assert!(
+        home.home.describe().endpoints[0].healthy,
+        "a short deadline blames nobody"
+    );
     home.stop().await;
 }
 
@@ -268,9 +302,14 @@ async fn a_stream_whose_requests_were_not_taken_moves_to_another_endpoint() {
         metadata: MetadataMap::new(),
         requests: stream::pending().boxed(),
     };
-    let opened = tokio::time::timeout(LIMIT, home.home.stream(call)).await.unwrap();
+    let opened = tokio::time::timeout(LIMIT, home.home.stream(call))
+        .await
+        .unwrap();
     let mut replies = opened.unwrap();
-    assert_eq!(replies.messages.next().await.unwrap().unwrap(), "answer to ");
+    assert_eq!(
+        replies.messages.next().await.unwrap().unwrap(),
+        "answer to "
+    );
     assert_eq!(well.calls(), 1);
     home.stop().await;
 }
@@ -294,7 +333,13 @@ async fn authentication_is_told_by_a_refusal_too() {
     let member = Member::start(Act::Refuse(EtcdError::USER_EMPTY)).await;
     let home = TestHome::of([member.url()]).await;
     assert!(home.home.auth_enabled().await.unwrap());
-    assert!(home.home.read_index().await.unwrap_err().means_auth_required());
+    assert!(
+        home.home
+            .read_index()
+            .await
+            .unwrap_err()
+            .means_auth_required()
+    );
     home.stop().await;
 }
 
@@ -305,16 +350,29 @@ async fn versions_are_told_with_their_faults() {
     let description = home.home.describe();
     assert_eq!((description.kind, description.replicated), ("etcd", true));
     assert_eq!(description.version.as_deref(), Some("3.4.23"));
-    assert!(description.endpoints[0].warning.as_deref().unwrap().contains("upgrade to 3.4.42"));
+    assert!(
+        description.endpoints[0]
+            .warning
+            .as_deref()
+            .unwrap()
+            .contains("upgrade to 3.4.42")
+    );
     home.stop().await;
 }
 
 #[tokio::test]
 async fn a_configuration_that_describes_no_home_is_refused() {
     let tasks = TaskGroup::root("test");
-    let none = RemoteHome::connect(RemoteConfig::of([""; 0]), &tasks).err().unwrap();
+    let none = RemoteHome::connect(RemoteConfig::of([""; 0]), &tasks)
+        .err()
+        .unwrap();
     assert!(none.to_string().contains("name at least one"));
-    let bare = RemoteHome::connect(RemoteConfig::of(["127.0.0.1:2379"]), &tasks).err().unwrap();
-    assert!(bare.to_string().contains("write it as http://127.0.0.1:2379"));
+    let bare = RemoteHome::connect(RemoteConfig::of(["127.0.0.1:2379"]), &tasks)
+        .err()
+        .unwrap();
+    assert!(
+        bare.to_string()
+            .contains("write it as http://127.0.0.1:2379")
+    );
     assert!(tasks.stop(LIMIT).await.is_clean());
 }

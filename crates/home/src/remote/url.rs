@@ -93,17 +93,30 @@ impl FromStr for EndpointUrl {
             return Err(refuse(text, "has a path, which an etcd endpoint has not"));
         }
         if authority.contains('@') {
-            return Err(refuse(text, "has a user, which etcd takes by its own Authenticate call"));
+            return Err(refuse(
+                text,
+                "has a user, which etcd takes by its own Authenticate call",
+            ));
         }
-        let parsed: http::uri::Authority =
-            authority.parse().map_err(|_| refuse(text, "has no valid host and port"))?;
+        let parsed: http::uri::Authority = authority
+            .parse()
+            .map_err(|_| refuse(text, "has no valid host and port"))?;
         let port = parsed.port_u16().filter(|port| *port != 0);
         let port = port.ok_or_else(|| refuse(text, "has no port"))?;
-        let host = parsed.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+        let host = parsed
+            .host()
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .to_owned();
         if host.is_empty() {
             return Err(refuse(text, "has no host"));
         }
-        Ok(Self { text: text.to_owned(), scheme, host, port })
+        Ok(Self {
+            text: text.to_owned(),
+            scheme,
+            host,
+            port,
+        })
     }
 }
 
@@ -114,7 +127,11 @@ impl fmt::Display for EndpointUrl {
 }
 
 fn refuse(text: &str, reason: &'static str) -> UrlError {
-    UrlError { text: text.to_owned(), reason, example: example(text) }
+    UrlError {
+        text: text.to_owned(),
+        reason,
+        example: example(text),
+    }
 }
 
 /// The text mended where that is plain, else a model.
@@ -122,10 +139,24 @@ fn example(text: &str) -> String {
     let bare = text.split_once("://").map_or(text, |(_, rest)| rest);
     let bare = bare.split(['/', '?', '#']).next().unwrap_or_default();
     let bare = bare.rsplit('@').next().unwrap_or_default();
-    let scheme = if text.starts_with("https://") { "https" } else { "http" };
-    let mended = [format!("{scheme}://{bare}"), format!("{scheme}://{bare}:2379")];
-    let is_right = |url: &&String| url.parse::<http::Uri>().is_ok_and(|u| u.port_u16().is_some());
-    mended.iter().find(is_right).cloned().unwrap_or_else(|| "http://127.0.0.1:2379".to_owned())
+    let scheme = if text.starts_with("https://") {
+        "https"
+    } else {
+        "http"
+    };
+    let mended = [
+        format!("{scheme}://{bare}"),
+        format!("{scheme}://{bare}:2379"),
+    ];
+    let is_right = |url: &&String| {
+        url.parse::<http::Uri>()
+            .is_ok_and(|u| u.port_u16().is_some())
+    };
+    mended
+        .iter()
+        .find(is_right)
+        .cloned()
+        .unwrap_or_else(|| "http://127.0.0.1:2379".to_owned())
 }
 
 #[cfg(test)]

@@ -21,7 +21,11 @@ pub struct VersionError;
 impl Version {
     /// That version.
     pub const fn new(major: u16, minor: u16, patch: u16) -> Self {
-        Self { major, minor, patch }
+        Self {
+            major,
+            minor,
+            patch,
+        }
     }
 
     /// Whether both are of one `major.minor` line.
@@ -36,10 +40,16 @@ impl FromStr for Version {
     fn from_str(text: &str) -> Result<Self, VersionError> {
         let text = text.trim().trim_start_matches('v');
         let release = text.split(['-', '+']).next().unwrap_or_default();
-        let mut numbers = release.split('.').map(|n| n.parse::<u16>().map_err(|_| VersionError));
+        let mut numbers = release
+            .split('.')
+            .map(|n| n.parse::<u16>().map_err(|_| VersionError));
         let mut next = || numbers.next().unwrap_or(Err(VersionError));
         let version = Self::new(next()?, next()?, next()?);
-        numbers.next().is_none().then_some(version).ok_or(VersionError)
+        numbers
+            .next()
+            .is_none()
+            .then_some(version)
+            .ok_or(VersionError)
     }
 }
 
@@ -95,7 +105,9 @@ const OLDEST: Version = Version::new(3, 4, 0);
 /// What an operator must know of an etcd of this version, with the release that mends all of it.
 pub fn warning(version: Version) -> Option<String> {
     if version < OLDEST {
-        return Some(format!("etcd {version} is older than {OLDEST}, the oldest supported"));
+        return Some(format!(
+            "etcd {version} is older than {OLDEST}, the oldest supported"
+        ));
     }
     let mut faults = Vec::new();
     let mut mended = version;
@@ -110,7 +122,10 @@ pub fn warning(version: Version) -> Option<String> {
     if faults.is_empty() {
         return None;
     }
-    Some(format!("etcd {version} has known faults: {}; upgrade to {mended}", faults.join("; ")))
+    Some(format!(
+        "etcd {version} has known faults: {}; upgrade to {mended}",
+        faults.join("; ")
+    ))
 }
 
 /// The releases from which on a watch's progress answers are in order with its events (issue
@@ -119,7 +134,10 @@ const PROGRESS_MENDED: [Version; 2] = [Version::new(3, 4, 31), Version::new(3, 5
 
 /// Whether a progress answer of this version proves that no event before it is owed.
 pub fn progress_is_trusted(version: Version) -> bool {
-    match PROGRESS_MENDED.iter().find(|mended| version.is_line_of(**mended)) {
+    match PROGRESS_MENDED
+        .iter()
+        .find(|mended| version.is_line_of(**mended))
+    {
         Some(mended) => version >= *mended,
         None => version > PROGRESS_MENDED[1],
     }

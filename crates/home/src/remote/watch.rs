@@ -52,15 +52,24 @@ impl HomeWatch {
         progress: Progress,
         call_timeout: Duration,
     ) -> Result<Self, FollowError> {
-        let create = stream::once(std::future::ready(request(RequestUnion::CreateRequest(create))));
+        let create = stream::once(std::future::ready(request(RequestUnion::CreateRequest(
+            create,
+        ))));
         let requests = match progress {
             Progress::NotAsked => create.chain(stream::pending()).boxed(),
             Progress::Every(pause) => create.chain(progress_requests(pause)).boxed(),
         };
-        let call = StreamCall { method: Method::Watch, metadata: with_leader(), requests };
+        let call = StreamCall {
+            method: Method::Watch,
+            metadata: with_leader(),
+            requests,
+        };
         let opening = async {
             let replies = streams::open(pool, call, call_timeout).await?;
-            let mut watch = Self { replies, first: None };
+            let mut watch = Self {
+                replies,
+                first: None,
+            };
             watch.first = Some(watch.next().await?);
             Ok(watch)
         };
@@ -73,26 +82,45 @@ impl HomeWatch {
         if let Some(first) = self.first.take() {
             return Ok(first);
         }
-        let message = self.replies.messages.next().await.unwrap_or_else(|| Err(ended()))?;
+        let message = self
+            .replies
+            .messages
+            .next()
+            .await
+            .unwrap_or_else(|| Err(ended()))?;
         let batch = wire::watch_batch(&message).map_err(broken)?;
-        if batch.canceled { Err(canceled(&batch)) } else { Ok(batch) }
+        if batch.canceled {
+            Err(canceled(&batch))
+        } else {
+            Ok(batch)
+        }
     }
 }
 
 fn progress_requests(pause: Duration) -> impl Stream<Item = Bytes> {
     stream::unfold((), move |()| async move {
         tokio::time::sleep(pause).await;
-        Some((request(RequestUnion::ProgressRequest(WatchProgressRequest {})), ()))
+        Some((
+            request(RequestUnion::ProgressRequest(WatchProgressRequest {})),
+            (),
+        ))
     })
 }
 
 fn request(union: RequestUnion) -> Bytes {
-    Bytes::from(WatchRequest { request_union: Some(union) }.encode_to_vec())
+    Bytes::from(
+        WatchRequest {
+            request_union: Some(union),
+        }
+        .encode_to_vec(),
+    )
 }
 
 fn canceled(batch: &WatchBatch) -> FollowError {
     if batch.compacted > Revision::ZERO {
-        return FollowError::Compacted { compacted: batch.compacted };
+        return FollowError::Compacted {
+            compacted: batch.compacted,
+        };
     }
     let known = EtcdError::from_message(&batch.cancel_reason);
     let code = known.map_or(Code::Cancelled, EtcdError::code);

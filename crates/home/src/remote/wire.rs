@@ -144,8 +144,9 @@ fn field<'a>(rest: &mut &'a [u8]) -> Result<Option<(u64, Value<'a>)>, Broken> {
 }
 
 fn take<'a>(rest: &mut &'a [u8], len: usize) -> Result<&'a [u8], Broken> {
-    let (taken, left) =
-        rest.split_at_checked(len).ok_or_else(|| Broken("it ends early".to_owned()))?;
+    let (taken, left) = rest
+        .split_at_checked(len)
+        .ok_or_else(|| Broken("it ends early".to_owned()))?;
     *rest = left;
     Ok(taken)
 }

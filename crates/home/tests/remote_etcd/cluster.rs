@@ -36,7 +36,11 @@ async fn a_paused_member_fails_a_few_calls_and_then_none() {
                     (failed, in_a_row) = (failed + 1, 0);
                 }
             }
-            assert!(failed <= 6, "{failed} of {sent} failed: {:?}", home.home.describe());
+            assert!(
+                failed <= 6,
+                "{failed} of {sent} failed: {:?}",
+                home.home.describe()
+            );
         }
         assert!(!home.home.describe().endpoints[1].healthy);
         members[1].signal("-CONT");
@@ -54,7 +58,10 @@ async fn reads_do_not_notice_a_killed_member() {
             if i == 100 {
                 members[2].kill();
             }
-            let range = pb::RangeRequest { key: Bytes::from("k"), ..Default::default() };
+            let range = pb::RangeRequest {
+                key: Bytes::from("k"),
+                ..Default::default()
+            };
             let answer: pb::RangeResponse = home.call(Method::KvRange, &range).await.unwrap();
             assert_eq!(answer.kvs.len(), 1);
         }
@@ -70,7 +77,11 @@ async fn a_follower_whose_member_dies_goes_on_from_its_position_at_another() {
         home.put("k", "0").await.unwrap();
         // Streams go to the first endpoint while it is well.
         let mut commits = home.home.follow(Revision::new(2)).await.unwrap();
-        let first = timeout(LIMIT, commits.next()).await.unwrap().unwrap().unwrap();
+        let first = timeout(LIMIT, commits.next())
+            .await
+            .unwrap()
+            .unwrap()
+            .unwrap();
         assert_eq!(first.len(), 1);
         members[0].kill();
         let end = timeout(LIMIT, commits.next()).await.unwrap().unwrap();
@@ -85,7 +96,12 @@ async fn a_follower_whose_member_dies_goes_on_from_its_position_at_another() {
         let mut commits = home.home.follow(Revision::new(3)).await.unwrap();
         let mut due = 3;
         while due <= last {
-            for commit in timeout(LIMIT, commits.next()).await.unwrap().unwrap().unwrap() {
+            for commit in timeout(LIMIT, commits.next())
+                .await
+                .unwrap()
+                .unwrap()
+                .unwrap()
+            {
                 assert_eq!(commit.revision, Revision::new(due));
                 due += 1;
             }

@@ -2,7 +2,7 @@
 
 use std::{
     net::TcpListener,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::Arc,
     time::{Duration, Instant},
@@ -12,7 +12,7 @@ use bytes::Bytes;
 use meridian_etcd_api::etcdserverpb as pb;
 use meridian_home::{
     Call, CallError, Home, Method,
-    remote::{RemoteConfig, RemoteHome},
+    remote::{RemoteConfig, RemoteHome, RemoteTls},
 };
 use meridian_runtime::TaskGroup;
 use prost::Message;
@@ -24,12 +24,19 @@ pub(super) const LIMIT: Duration = Duration::from_secs(30);
 /// Every etcd that is here; says so if there is none.
 pub(super) fn binaries() -> Vec<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut found: Vec<PathBuf> = std::env::split_paths(&path).map(|dir| dir.join("etcd")).collect();
+    let mut found: Vec<PathBuf> = std::env::split_paths(&path)
+        .map(|dir| dir.join("etcd"))
+        .collect();
     found.truncate(found.len().min(64));
     found.retain(|binary| binary.is_file());
     found.truncate(1);
     if let Ok(versions) = std::fs::read_dir("/opt/etcd") {
-        found.extend(versions.flatten().map(|dir| dir.path().join("etcd")).filter(|b| b.is_file()));
+        found.extend(
+            versions
+                .flatten()
+                .map(|dir| dir.path().join("etcd"))
+                .filter(|b| b.is_file()),
+        );
     }
     if found.is_empty() {
         eprintln!("skipped: no etcd in PATH or /opt/etcd; Debian has it as etcd-server");
@@ -46,8 +53,14 @@ pub(super) struct Member {
 
 impl Member {
     pub(super) fn signal(&self, name: &str) {
-        let kill = Command::new("kill").args([name, &self.process.id().to_string()]).status();
+        let kill = Command::new("kill")
+            .args([name, &self.pid().to_string()])
+            .status();
         assert!(kill.unwrap().success());
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.process.id()
     }
 
     pub(super) fn kill(&mut self) {
@@ -64,36 +77,71 @@ impl Drop for Member {
 }
 
 /// Starts a cluster of so many members.
-pub(super) fn start(binary: &PathBuf, members: usize) -> Vec<Member> {
-    let listeners: Vec<TcpListener> =
-        (0..2 * members).map(|_| TcpListener::bind(("127.0.0.1", 0)).unwrap()).collect();
-    let urls: Vec<String> = listeners
-        .iter()
-        .map(|listener| format!("http://127.0.0.1:{}", listener.local_addr().unwrap().port()))
-        .collect();
-    drop(listeners);
-    let (clients, peers) = urls.split_at(members);
-    let named: Vec<String> = peers.iter().enumerate().map(|(i, url)| format!("m{i}={url}")).collect();
-    let cluster = named.join(",");
-    let start = |i: usize| start_one(binary, i, &clients[i], &peers[i], &cluster);
-    (0..members).map(start).collect()
+pub(super) fn start(binary: &Path, members: usize) -> Vec<Member> {
+    start_with(binary, members, "http", &[])
 }
 
-fn start_one(binary: &PathBuf, i: usize, client: &str, peer: &str, cluster: &str) -> Member {
-    let dir = TempDir::new().unwrap();
-    let process = Command::new(binary)
-        .args(["--name", &format!("m{i}"), "--initial-cluster", cluster])
-        .args(["--listen-client-urls", client, "--advertise-client-urls", client])
-        .args(["--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer])
-        .args(["--quota-backend-bytes", "4294967296"])
-        .arg("--data-dir")
-        .arg(dir.path())
-        .env_remove("ETCD_NAME")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    Member { process, url: client.to_owned(), _dir: dir }
+/// Starts a cluster whose client URLs have this scheme, with further arguments for each member.
+pub(super) fn start_with(
+    binary: &Path,
+    members: usize,
+    scheme: &str,
+    args: &[String],
+) -> Vec<Member> {
+    let listeners: Vec<TcpListener> = (0..2 * members)
+        .map(|_| TcpListener::bind(("127.0.0.1", 0)).unwrap())
+        .collect();
+    let ports: Vec<u16> = listeners
+        .iter()
+        .map(|l| l.local_addr().unwrap().port())
+        .collect();
+    drop(listeners);
+    let clients: Vec<String> = ports[..members]
+        .iter()
+        .map(|port| format!("{scheme}://127.0.0.1:{port}"))
+        .collect();
+    let peers: Vec<String> = ports[members..]
+        .iter()
+        .map(|port| format!("http://127.0.0.1:{port}"))
+        .collect();
+    let named: Vec<String> = peers
+        .iter()
+        .enumerate()
+        .map(|(i, url)| format!("m{i}={url}"))
+        .collect();
+    let cluster = named.join(",");
+    let start_one = |i: usize| {
+        let dir = TempDir::new().unwrap();
+        let process = Command::new(binary)
+            .args(["--name", &format!("m{i}"), "--initial-cluster", &cluster])
+            .args([
+                "--listen-client-urls",
+                &clients[i],
+                "--advertise-client-urls",
+                &clients[i],
+            ])
+            .args([
+                "--listen-peer-urls",
+                &peers[i],
+                "--initial-advertise-peer-urls",
+                &peers[i],
+            ])
+            .args(["--quota-backend-bytes", "4294967296"])
+            .args(args)
+            .arg("--data-dir")
+            .arg(dir.path())
+            .env_remove("ETCD_NAME")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        Member {
+            process,
+            url: clients[i].clone(),
+            _dir: dir,
+        }
+    };
+    (0..members).map(start_one).collect()
 }
 
 /// A home connected to `members`.
@@ -105,12 +153,25 @@ pub(super) struct TestHome {
 impl TestHome {
     /// Returns when every member has told its version and a read index is answered.
     pub(super) async fn of(members: &[Member]) -> Self {
+        Self::with_tls(members, None).await
+    }
+
+    /// The same over TLS, if given.
+    pub(super) async fn with_tls(members: &[Member], tls: Option<RemoteTls>) -> Self {
         let tasks = TaskGroup::root("test");
-        let config = RemoteConfig::of(members.iter().map(|member| member.url.clone()));
+        let urls = members.iter().map(|member| member.url.clone());
+        let config = RemoteConfig {
+            tls,
+            ..RemoteConfig::of(urls)
+        };
         let home = RemoteHome::connect(config, &tasks).unwrap();
         let deadline = Instant::now() + LIMIT;
         loop {
-            let all_told = home.describe().endpoints.iter().all(|e| e.version.is_some());
+            let all_told = home
+                .describe()
+                .endpoints
+                .iter()
+                .all(|e| e.version.is_some());
             if all_told && home.read_index().await.is_ok() {
                 return Self { home, tasks };
             }
@@ -126,7 +187,9 @@ impl TestHome {
         request: &impl Message,
     ) -> Result<A, CallError> {
         let call = Call::new(method, Bytes::from(request.encode_to_vec()));
-        let reply = tokio::time::timeout(LIMIT, self.home.unary(call)).await.unwrap()?;
+        let reply = tokio::time::timeout(LIMIT, self.home.unary(call))
+            .await
+            .unwrap()?;
         Ok(A::decode(reply.message).unwrap())
     }
 

@@ -21,7 +21,11 @@ fn show(commit: &Commit) -> String {
         }
         format!("{}={}", text(fields.key), text(fields.value))
     });
-    format!("{}: {}", commit.revision, records.collect::<Vec<_>>().join(" "))
+    format!(
+        "{}: {}",
+        commit.revision,
+        records.collect::<Vec<_>>().join(" ")
+    )
 }
 
 async fn next(commits: &mut Commits, count: usize) -> Vec<Commit> {
@@ -37,10 +41,22 @@ async fn next(commits: &mut Commits, count: usize) -> Vec<Commit> {
 async fn until(changes: &mut RangeChanges, revision: i64) -> Vec<String> {
     let mut all = Vec::new();
     loop {
-        let step = timeout(LIMIT, changes.next()).await.unwrap().unwrap().unwrap();
+        let step = timeout(LIMIT, changes.next())
+            .await
+            .unwrap()
+            .unwrap()
+            .unwrap();
         for change in &step.changes {
-            let previous = change.events.iter().filter(|e| e.previous.is_some()).count();
-            all.push(format!("{}:{} {previous} replaced", change.revision, change.events.len()));
+            let previous = change
+                .events
+                .iter()
+                .filter(|e| e.previous.is_some())
+                .count();
+            all.push(format!(
+                "{}:{} {previous} replaced",
+                change.revision,
+                change.events.len()
+            ));
         }
         if step.complete_to >= Revision::new(revision) {
             return all;
@@ -59,7 +75,10 @@ async fn calls_and_refusals_come_through_untouched() {
         assert!(facts.cluster_id != 0 && facts.member_id != 0 && facts.raft_term != 0);
         let error = home.put("", "1").await.unwrap_err();
         let expected = EtcdError::EMPTY_KEY;
-        assert_eq!((error.code, &*error.message), (expected.code(), expected.message()));
+        assert_eq!(
+            (error.code, &*error.message),
+            (expected.code(), expected.message())
+        );
         assert_eq!(error.fate, Fate::Refused);
         home.stop().await;
     }
@@ -100,7 +119,10 @@ async fn an_empty_keyspace_has_a_snapshot_of_nothing() {
         let members = start(&binary, 1);
         let home = TestHome::of(&members).await;
         let snapshot = home.home.snapshot().await.unwrap();
-        assert_eq!((snapshot.facts.revision, snapshot.keys_total), (Revision::new(1), 0));
+        assert_eq!(
+            (snapshot.facts.revision, snapshot.keys_total),
+            (Revision::new(1), 0)
+        );
         let pages: Vec<_> = timeout(LIMIT, snapshot.pages.collect()).await.unwrap();
         assert!(pages.into_iter().flat_map(Result::unwrap).next().is_none());
         home.stop().await;
@@ -115,8 +137,13 @@ async fn commits_are_whole_and_contiguous_from_the_wanted_revision_on() {
         home.put("a", "1").await.unwrap();
         home.put("b", "2").await.unwrap();
         let mut commits = home.home.follow(Revision::new(3)).await.unwrap();
-        let op = |request| pb::RequestOp { request: Some(request) };
-        let delete = pb::DeleteRangeRequest { key: Bytes::from("a"), ..Default::default() };
+        let op = |request| pb::RequestOp {
+            request: Some(request),
+        };
+        let delete = pb::DeleteRangeRequest {
+            key: Bytes::from("a"),
+            ..Default::default()
+        };
         let txn = pb::TxnRequest {
             success: vec![
                 op(pb::request_op::Request::RequestPut(put("c", "3"))),
@@ -141,7 +168,11 @@ async fn a_range_is_followed_with_what_it_replaced_and_how_far_it_is_complete() 
             home.put(key, value).await.unwrap();
         }
         let range = KeyRange::from_wire(b"a", b"b");
-        let mut changes = home.home.follow_range(range, Revision::new(2)).await.unwrap();
+        let mut changes = home
+            .home
+            .follow_range(range, Revision::new(2))
+            .await
+            .unwrap();
         let shown = until(&mut changes, 5).await;
         assert_eq!(shown, ["2:1 0 replaced", "4:1 1 replaced"], "{binary:?}");
         let last = home.put("a", "3").await.unwrap();
@@ -158,13 +189,23 @@ async fn a_compacted_revision_cannot_be_followed() {
         for i in 0..5 {
             home.put("a", &i.to_string()).await.unwrap();
         }
-        let compact = pb::CompactionRequest { revision: 5, physical: true };
+        let compact = pb::CompactionRequest {
+            revision: 5,
+            physical: true,
+        };
         let _: pb::CompactionResponse = home.call(Method::KvCompact, &compact).await.unwrap();
         let error = match home.home.follow(Revision::new(2)).await {
-            Ok(mut commits) => timeout(LIMIT, commits.next()).await.unwrap().unwrap().err().unwrap(),
+            Ok(mut commits) => timeout(LIMIT, commits.next())
+                .await
+                .unwrap()
+                .unwrap()
+                .err()
+                .unwrap(),
             Err(error) => error,
         };
-        let FollowError::Compacted { compacted } = error else { panic!("{error}") };
+        let FollowError::Compacted { compacted } = error else {
+            panic!("{error}")
+        };
         assert_eq!(compacted, Revision::new(5));
         let mut commits = home.home.follow(Revision::new(5)).await.unwrap();
         assert_eq!(show(&next(&mut commits, 1).await[0]), "5: a=3");
@@ -184,13 +225,22 @@ async fn authentication_is_noticed_with_and_without_auth_status() {
             ..Default::default()
         };
         let _: pb::AuthUserAddResponse = home.call(Method::AuthUserAdd, &user).await.unwrap();
-        let grant = pb::AuthUserGrantRoleRequest { user: "root".into(), role: "root".into() };
+        let grant = pb::AuthUserGrantRoleRequest {
+            user: "root".into(),
+            role: "root".into(),
+        };
         let _: pb::AuthUserGrantRoleResponse =
             home.call(Method::AuthUserGrantRole, &grant).await.unwrap();
         let enable = pb::AuthEnableRequest {};
         let _: pb::AuthEnableResponse = home.call(Method::AuthEnable, &enable).await.unwrap();
         assert!(home.home.auth_enabled().await.unwrap(), "{binary:?}");
-        assert!(home.home.read_index().await.unwrap_err().means_auth_required());
+        assert!(
+            home.home
+                .read_index()
+                .await
+                .unwrap_err()
+                .means_auth_required()
+        );
         let error = home.home.snapshot().await.err().unwrap();
         assert!(error.means_auth_required(), "{error}");
         home.stop().await;

@@ -23,7 +23,11 @@ pub(super) enum RowError {
 }
 
 pub(super) fn encode_commit(change: &Change) -> Vec<u8> {
-    let size = change.events.iter().map(|event| 4 + event.record.encoded().len()).sum();
+    let size = change
+        .events
+        .iter()
+        .map(|event| 4 + event.record.encoded().len())
+        .sum();
     let mut bytes = Vec::with_capacity(size);
     for event in &change.events {
         let record = event.record.encoded();
@@ -38,11 +42,16 @@ pub(super) fn decode_commit(revision: i64, mut bytes: &[u8]) -> Result<StoredCom
     let mut records = Vec::new();
     while !bytes.is_empty() {
         let (len, rest) = split_u32(bytes)?;
-        let (record, rest) = rest.split_at_checked(len as usize).ok_or(RowError::Truncated)?;
+        let (record, rest) = rest
+            .split_at_checked(len as usize)
+            .ok_or(RowError::Truncated)?;
         records.push(Record::from_encoded(record)?);
         bytes = rest;
     }
-    Ok(StoredCommit { revision: Revision::new(revision), records })
+    Ok(StoredCommit {
+        revision: Revision::new(revision),
+        records,
+    })
 }
 
 pub(super) fn encode_base(place: u32, record: &Record) -> Vec<u8> {

@@ -26,7 +26,9 @@ impl Disk {
     pub(in super::super) fn fold(&mut self) -> Result<(), redb::Error> {
         let transaction = self.begin()?;
         let folded = self.fold_within(&transaction)?;
-        transaction.open_table(META)?.insert(META_BASE, folded.base)?;
+        transaction
+            .open_table(META)?
+            .insert(META_BASE, folded.base)?;
         transaction.commit()?;
         self.base = folded.base;
         self.stored_bytes = self.stored_bytes + folded.added - folded.removed;
@@ -36,7 +38,11 @@ impl Disk {
     fn fold_within(&self, transaction: &WriteTransaction) -> Result<Folded, redb::Error> {
         let mut log = transaction.open_table(LOG)?;
         let mut base = transaction.open_table(BASE)?;
-        let mut folded = Folded { base: self.compacted - 1, added: 0, removed: 0 };
+        let mut folded = Folded {
+            base: self.compacted - 1,
+            added: 0,
+            removed: 0,
+        };
         let mut taken = 0;
         while let Some(revision) = first_below(&log, self.compacted)? {
             if taken == FOLD_COMMITS || folded.removed >= FOLD_BYTES {
@@ -45,8 +51,7 @@ impl Disk {
             }
             let row = log.remove(revision)?.expect("just found");
             folded.removed += super::log_bytes(row.value().len());
-            let commit =
-                codec::decode_commit(revision, row.value()).map_err(codec::corrupted)?;
+            let commit = codec::decode_commit(revision, row.value()).map_err(codec::corrupted)?;
             for (place, record) in (0u32..).zip(&commit.records) {
                 put(&mut base, place, record, &mut folded)?;
             }
@@ -67,7 +72,9 @@ fn first_below(
     compacted: i64,
 ) -> Result<Option<i64>, redb::Error> {
     let first = log.first()?;
-    Ok(first.map(|(revision, _)| revision.value()).filter(|revision| *revision < compacted))
+    Ok(first
+        .map(|(revision, _)| revision.value())
+        .filter(|revision| *revision < compacted))
 }
 
 fn put(

@@ -37,17 +37,32 @@ pub(in super::super) struct Recovered {
 impl Disk {
     /// Opens the file in `dir`, making both if they are not there.
     pub(in super::super) fn open(dir: &Path) -> Result<Recovered, OpenError> {
-        fs::create_dir_all(dir)
-            .map_err(|source| OpenError::Directory { dir: dir.to_owned(), source })?;
+        fs::create_dir_all(dir).map_err(|source| OpenError::Directory {
+            dir: dir.to_owned(),
+            source,
+        })?;
         let path = super::file_in(dir);
         let database = Builder::new()
             .set_cache_size(CACHE_BYTES)
             .create(&path)
             .map_err(|error| explain(error, dir, &path))?;
-        let damaged = |error| OpenError::Storage { path: path.clone(), source: Box::new(error) };
+        // The file's own entry in the directory must survive a loss of power too.
+        fs::File::open(dir)
+            .and_then(|dir| dir.sync_all())
+            .map_err(|source| OpenError::Directory {
+                dir: dir.to_owned(),
+                source,
+            })?;
+        let damaged = |error| OpenError::Storage {
+            path: path.clone(),
+            source: Box::new(error),
+        };
         let meta = begin_term(&database).map_err(damaged)?;
         if meta.format != FORMAT {
-            return Err(OpenError::Layout { path: path.clone(), found: meta.format });
+            return Err(OpenError::Layout {
+                path: path.clone(),
+                found: meta.format,
+            });
         }
         let (leases, stored_bytes) = read_tables(&database).map_err(damaged)?;
         let disk = Disk {
@@ -57,19 +72,33 @@ impl Disk {
             compacted: meta.compacted,
             stored_bytes,
         };
-        Ok(Recovered { disk, identity: meta.identity, index: meta.index, base: meta.base, leases })
+        Ok(Recovered {
+            disk,
+            identity: meta.identity,
+            index: meta.index,
+            base: meta.base,
+            leases,
+        })
     }
 }
 
 fn explain(error: DatabaseError, dir: &Path, path: &Path) -> OpenError {
     match error {
-        DatabaseError::DatabaseAlreadyOpen => OpenError::Locked { path: path.to_owned() },
+        DatabaseError::DatabaseAlreadyOpen => OpenError::Locked {
+            path: path.to_owned(),
+        },
         DatabaseError::Storage(redb::StorageError::Io(source))
             if source.kind() != std::io::ErrorKind::InvalidData =>
         {
-            OpenError::Directory { dir: dir.to_owned(), source }
+            OpenError::Directory {
+                dir: dir.to_owned(),
+                source,
+            }
         }
-        other => OpenError::Storage { path: path.to_owned(), source: Box::new(other.into()) },
+        other => OpenError::Storage {
+            path: path.to_owned(),
+            source: Box::new(other.into()),
+        },
     }
 }
 
@@ -106,7 +135,13 @@ fn begin_term(database: &Database) -> Result<Meta, redb::Error> {
         let base = number(META_BASE, FIRST_REVISION)?;
         let compacted = number(META_COMPACTED, NEVER_COMPACTED)?;
         table.insert(META_TERM, term)?;
-        Meta { format, identity, index, base, compacted }
+        Meta {
+            format,
+            identity,
+            index,
+            base,
+            compacted,
+        }
     };
     if meta.format != FORMAT {
         transaction.abort()?;

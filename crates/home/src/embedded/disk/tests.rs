@@ -25,10 +25,25 @@ fn records() -> Vec<Record> {
 
 #[test]
 fn commits_of_layout_1_stay_readable() {
-    let events = records().into_iter().map(|record| Event { record, previous: None }).collect();
-    assert_eq!(encode_commit(&Change { revision: Revision::new(2), events }), COMMIT);
+    let events = records()
+        .into_iter()
+        .map(|record| Event {
+            record,
+            previous: None,
+        })
+        .collect();
+    assert_eq!(
+        encode_commit(&Change {
+            revision: Revision::new(2),
+            events
+        }),
+        COMMIT
+    );
     let commit = decode_commit(2, COMMIT).unwrap();
-    assert_eq!((commit.revision, commit.records), (Revision::new(2), records()));
+    assert_eq!(
+        (commit.revision, commit.records),
+        (Revision::new(2), records())
+    );
 }
 
 #[test]

@@ -25,14 +25,17 @@ pub(in super::super) fn observe(node: &Arc<Node>, message: Bytes) -> Result<Repl
         sight: Sight::Unknown,
         seen: VecDeque::new(),
     };
-    Ok(wire::replies(unfold(Some(observer), |observer| async move {
-        let mut observer = observer?;
-        match observer.next().await {
-            Ok(Some(message)) => Some((Ok(message), Some(observer))),
-            Ok(None) => None,
-            Err(error) => Some((Err(error), None)),
-        }
-    })))
+    Ok(wire::replies(unfold(
+        Some(observer),
+        |observer| async move {
+            let mut observer = observer?;
+            match observer.next().await {
+                Ok(Some(message)) => Some((Ok(message), Some(observer))),
+                Ok(None) => None,
+                Err(error) => Some((Err(error), None)),
+            }
+        },
+    )))
 }
 
 struct Observer {
@@ -109,7 +112,11 @@ impl Observer {
 
     fn read_leader(&mut self, key: Bytes, changes: &[Arc<Change>]) -> Sight {
         for change in changes {
-            for event in change.events.iter().filter(|event| event.record.key() == &key[..]) {
+            for event in change
+                .events
+                .iter()
+                .filter(|event| event.record.key() == &key[..])
+            {
                 if event.record.is_tombstone() {
                     return Sight::Unknown;
                 }
@@ -121,5 +128,8 @@ impl Observer {
 }
 
 fn last(changes: &[Arc<Change>]) -> Revision {
-    changes.last().expect("history comes in pieces that are not empty").revision
+    changes
+        .last()
+        .expect("history comes in pieces that are not empty")
+        .revision
 }

@@ -13,9 +13,17 @@ async fn put_get_and_delete_answer_as_etcd() {
     let f = Fixture::new();
     assert_eq!(f.revision(), 1, "an empty etcd stands at 1");
     assert_eq!(f.put("a", "1").await, 2);
-    let again = f.put_with(pb::PutRequest { prev_kv: true, ..put("a", "2") }).await;
+    let again = f
+        .put_with(pb::PutRequest {
+            prev_kv: true,
+            ..put("a", "2")
+        })
+        .await;
     let previous = again.prev_kv.unwrap();
-    assert_eq!((previous.value, previous.version, previous.mod_revision), (bytes("1"), 1, 2));
+    assert_eq!(
+        (previous.value, previous.version, previous.mod_revision),
+        (bytes("1"), 1, 2)
+    );
 
     let range = f.range(one("a")).await;
     let kv = &range.kvs[0];
@@ -25,13 +33,23 @@ async fn put_get_and_delete_answer_as_etcd() {
     assert!(header.cluster_id != 0 && header.member_id != 0 && header.raft_term >= 2);
     assert_eq!(header.revision, 3);
 
-    assert_eq!(f.delete("nothing").await.header.unwrap().revision, 3, "no revision for nothing");
+    assert_eq!(
+        f.delete("nothing").await.header.unwrap().revision,
+        3,
+        "no revision for nothing"
+    );
     let deleted = f.delete("a").await;
     assert_eq!((deleted.deleted, deleted.header.unwrap().revision), (1, 4));
     assert_eq!(f.get("a").await, None);
-    let past = pb::RangeRequest { revision: 2, ..one("a") };
+    let past = pb::RangeRequest {
+        revision: 2,
+        ..one("a")
+    };
     let past = f.range(past).await;
-    assert_eq!((past.kvs[0].value.clone(), past.header.unwrap().revision), (bytes("1"), 4));
+    assert_eq!(
+        (past.kvs[0].value.clone(), past.header.unwrap().revision),
+        (bytes("1"), 4)
+    );
 }
 
 #[tokio::test]
@@ -41,17 +59,45 @@ async fn range_options_are_etcds() {
         f.put(key, key).await;
     }
     let keys = |response: &pb::RangeResponse| -> String {
-        response.kvs.iter().map(|kv| std::str::from_utf8(&kv.key).unwrap()).collect()
+        response
+            .kvs
+            .iter()
+            .map(|kv| std::str::from_utf8(&kv.key).unwrap())
+            .collect()
     };
     let two = f.range(pb::RangeRequest { limit: 2, ..all() }).await;
     assert_eq!((keys(&two).as_str(), two.more, two.count), ("ab", true, 3));
-    let by_creation = pb::RangeRequest { sort_target: 2, sort_order: 2, ..all() };
+    let by_creation = pb::RangeRequest {
+        sort_target: 2,
+        sort_order: 2,
+        ..all()
+    };
     assert_eq!(keys(&f.range(by_creation).await), "cab");
-    let recent = f.range(pb::RangeRequest { min_mod_revision: 4, ..all() }).await;
+    let recent = f
+        .range(pb::RangeRequest {
+            min_mod_revision: 4,
+            ..all()
+        })
+        .await;
     assert_eq!((keys(&recent).as_str(), recent.count), ("c", 3));
-    let names = f.range(pb::RangeRequest { keys_only: true, ..all() }).await;
-    assert!(names.kvs.iter().all(|kv| kv.value.is_empty() && kv.version == 1));
-    let count = f.range(pb::RangeRequest { count_only: true, ..all() }).await;
+    let names = f
+        .range(pb::RangeRequest {
+            keys_only: true,
+            ..all()
+        })
+        .await;
+    assert!(
+        names
+            .kvs
+            .iter()
+            .all(|kv| kv.value.is_empty() && kv.version == 1)
+    );
+    let count = f
+        .range(pb::RangeRequest {
+            count_only: true,
+            ..all()
+        })
+        .await;
     assert_eq!((count.kvs.len(), count.count), (0, 3));
 }
 
@@ -66,12 +112,18 @@ async fn a_transaction_answers_each_operation() {
         target_union: Some(TargetUnion::Value(bytes("1"))),
         ..Default::default()
     };
-    let nested = pb::TxnRequest { success: vec![put_op("n", "1")], ..Default::default() };
+    let nested = pb::TxnRequest {
+        success: vec![put_op("n", "1")],
+        ..Default::default()
+    };
     let txn = pb::TxnRequest {
         compare: vec![compare],
         success: vec![
             put_op("b", "2"),
-            request_op(Request::RequestRange(pb::RangeRequest { keys_only: true, ..all() })),
+            request_op(Request::RequestRange(pb::RangeRequest {
+                keys_only: true,
+                ..all()
+            })),
             request_op(Request::RequestTxn(nested)),
         ],
         failure: Vec::new(),
@@ -79,13 +131,26 @@ async fn a_transaction_answers_each_operation() {
     let done: pb::TxnResponse = f.call(Method::KvTxn, txn).await.unwrap();
     assert!(done.succeeded);
     assert_eq!(done.header.unwrap().revision, 3);
-    let answers: Vec<Response> = done.responses.into_iter().filter_map(|op| op.response).collect();
-    let [Response::ResponsePut(put), Response::ResponseRange(range), Response::ResponseTxn(nested)] =
-        &answers[..]
+    let answers: Vec<Response> = done
+        .responses
+        .into_iter()
+        .filter_map(|op| op.response)
+        .collect();
+    let [
+        Response::ResponsePut(put),
+        Response::ResponseRange(range),
+        Response::ResponseTxn(nested),
+    ] = &answers[..]
     else {
         panic!("{answers:?}")
     };
-    assert_eq!(put.header.unwrap(), pb::ResponseHeader { revision: 3, ..Default::default() });
+    assert_eq!(
+        put.header.unwrap(),
+        pb::ResponseHeader {
+            revision: 3,
+            ..Default::default()
+        }
+    );
     assert_eq!(range.kvs.len(), 2);
     assert!(range.kvs.iter().all(|kv| kv.value.is_empty()));
     assert!(nested.succeeded && nested.header == Some(pb::ResponseHeader::default()));
@@ -106,31 +171,74 @@ async fn a_transaction_that_reads_uses_no_revision() {
 async fn bad_requests_are_refused_as_etcd_refuses_them() {
     let f = Fixture::new();
     f.put("a", "1").await;
-    let txn = |success: Vec<pb::RequestOp>| pb::TxnRequest { success, ..Default::default() };
-    f.refused(Method::KvPut, put("", "1"), EtcdError::EMPTY_KEY).await;
-    f.refused(Method::KvRange, one(""), EtcdError::EMPTY_KEY).await;
-    let unsortable = pb::RangeRequest { sort_target: 9, ..one("a") };
-    f.refused(Method::KvRange, unsortable, EtcdError::INVALID_SORT_OPTION).await;
-    let future = pb::RangeRequest { revision: 99, ..one("a") };
-    f.refused(Method::KvRange, future, EtcdError::FUTURE_REVISION).await;
+    let txn = |success: Vec<pb::RequestOp>| pb::TxnRequest {
+        success,
+        ..Default::default()
+    };
+    f.refused(Method::KvPut, put("", "1"), EtcdError::EMPTY_KEY)
+        .await;
+    f.refused(Method::KvRange, one(""), EtcdError::EMPTY_KEY)
+        .await;
+    let unsortable = pb::RangeRequest {
+        sort_target: 9,
+        ..one("a")
+    };
+    f.refused(Method::KvRange, unsortable, EtcdError::INVALID_SORT_OPTION)
+        .await;
+    let future = pb::RangeRequest {
+        revision: 99,
+        ..one("a")
+    };
+    f.refused(Method::KvRange, future, EtcdError::FUTURE_REVISION)
+        .await;
     let twice = txn(vec![put_op("k", "1"), put_op("k", "2")]);
-    f.refused(Method::KvTxn, twice, EtcdError::DUPLICATE_KEY).await;
-    f.refused(Method::KvTxn, txn(vec![put_op("k", "1"); 129]), EtcdError::TOO_MANY_OPS).await;
+    f.refused(Method::KvTxn, twice, EtcdError::DUPLICATE_KEY)
+        .await;
+    f.refused(
+        Method::KvTxn,
+        txn(vec![put_op("k", "1"); 129]),
+        EtcdError::TOO_MANY_OPS,
+    )
+    .await;
     let empty = txn(vec![pb::RequestOp { request: None }]);
-    f.refused(Method::KvTxn, empty, EtcdError::KEY_NOT_FOUND).await;
-    let dead = pb::PutRequest { lease: 77, ..put("k", "1") };
-    f.refused(Method::KvPut, dead, EtcdError::LEASE_NOT_FOUND).await;
-    let missing = pb::PutRequest { key: bytes("new"), ignore_value: true, ..Default::default() };
-    f.refused(Method::KvPut, missing, EtcdError::KEY_NOT_FOUND).await;
-    let given = pb::PutRequest { ignore_value: true, ..put("a", "1") };
-    f.refused(Method::KvPut, given, EtcdError::VALUE_PROVIDED).await;
+    f.refused(Method::KvTxn, empty, EtcdError::KEY_NOT_FOUND)
+        .await;
+    let dead = pb::PutRequest {
+        lease: 77,
+        ..put("k", "1")
+    };
+    f.refused(Method::KvPut, dead, EtcdError::LEASE_NOT_FOUND)
+        .await;
+    let missing = pb::PutRequest {
+        key: bytes("new"),
+        ignore_value: true,
+        ..Default::default()
+    };
+    f.refused(Method::KvPut, missing, EtcdError::KEY_NOT_FOUND)
+        .await;
+    let given = pb::PutRequest {
+        ignore_value: true,
+        ..put("a", "1")
+    };
+    f.refused(Method::KvPut, given, EtcdError::VALUE_PROVIDED)
+        .await;
     let large = put("k", &"v".repeat(1_600_000));
-    f.refused(Method::KvPut, large, EtcdError::REQUEST_TOO_LARGE).await;
-    let huge = f.call::<pb::PutResponse>(Method::KvPut, put("k", &"v".repeat(2_200_000))).await;
+    f.refused(Method::KvPut, large, EtcdError::REQUEST_TOO_LARGE)
+        .await;
+    let huge = f
+        .call::<pb::PutResponse>(Method::KvPut, put("k", &"v".repeat(2_200_000)))
+        .await;
     let huge = huge.unwrap_err();
     assert_eq!(huge.code, Code::ResourceExhausted);
-    assert!(huge.message.starts_with("grpc: received message larger than max (22000"), "{huge}");
-    let garbage = f.home.unary(Call::new(Method::KvPut, Bytes::from_static(&[0xff]))).await;
+    assert!(
+        huge.message
+            .starts_with("grpc: received message larger than max (22000"),
+        "{huge}"
+    );
+    let garbage = f
+        .home
+        .unary(Call::new(Method::KvPut, Bytes::from_static(&[0xff])))
+        .await;
     assert_eq!(garbage.unwrap_err().code, Code::Internal);
     assert_eq!(f.revision(), 2, "nothing changed");
 }
@@ -141,14 +249,24 @@ async fn compaction_is_etcds() {
     for value in ["1", "2", "3"] {
         f.put("a", value).await;
     }
-    let compact = |revision| pb::CompactionRequest { revision, physical: false };
-    f.refused(Method::KvCompact, compact(9), EtcdError::FUTURE_REVISION).await;
-    f.refused(Method::KvCompact, compact(-1), EtcdError::COMPACTED).await;
+    let compact = |revision| pb::CompactionRequest {
+        revision,
+        physical: false,
+    };
+    f.refused(Method::KvCompact, compact(9), EtcdError::FUTURE_REVISION)
+        .await;
+    f.refused(Method::KvCompact, compact(-1), EtcdError::COMPACTED)
+        .await;
     let done: pb::CompactionResponse = f.call(Method::KvCompact, compact(3)).await.unwrap();
     assert_eq!(done.header.unwrap().revision, 4);
-    f.refused(Method::KvCompact, compact(3), EtcdError::COMPACTED).await;
-    let at = |revision| pb::RangeRequest { revision, ..one("a") };
-    f.refused(Method::KvRange, at(2), EtcdError::COMPACTED).await;
+    f.refused(Method::KvCompact, compact(3), EtcdError::COMPACTED)
+        .await;
+    let at = |revision| pb::RangeRequest {
+        revision,
+        ..one("a")
+    };
+    f.refused(Method::KvRange, at(2), EtcdError::COMPACTED)
+        .await;
     assert_eq!(f.range(at(3)).await.kvs[0].value, bytes("2"));
 }
 
@@ -157,13 +275,23 @@ async fn range_stream_merges_to_what_range_answers() {
     let f = Fixture::new();
     let ops = |chunk: usize| (0..128).map(move |n| put_op(&format!("k{chunk:02}{n:03}"), "v"));
     for chunk in 0..12 {
-        let txn = pb::TxnRequest { success: ops(chunk).collect(), ..Default::default() };
+        let txn = pb::TxnRequest {
+            success: ops(chunk).collect(),
+            ..Default::default()
+        };
         f.call::<pb::TxnResponse>(Method::KvTxn, txn).await.unwrap();
     }
     for request in [
         all(),
-        pb::RangeRequest { limit: 700, keys_only: true, ..all() },
-        pb::RangeRequest { count_only: true, ..all() },
+        pb::RangeRequest {
+            limit: 700,
+            keys_only: true,
+            ..all()
+        },
+        pb::RangeRequest {
+            count_only: true,
+            ..all()
+        },
         one("k00000"),
         one("none"),
     ] {
@@ -173,7 +301,9 @@ async fn range_stream_merges_to_what_range_answers() {
         use futures_util::StreamExt;
         while let Some(message) = replies.messages.next().await {
             let part = pb::RangeStreamResponse::decode(message.unwrap()).unwrap();
-            merged.merge(&part.range_response.unwrap().encode_to_vec()[..]).unwrap();
+            merged
+                .merge(&part.range_response.unwrap().encode_to_vec()[..])
+                .unwrap();
         }
         assert_eq!(merged, f.range(request).await);
     }

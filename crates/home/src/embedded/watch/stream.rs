@@ -4,6 +4,8 @@
 //! revision or the progress timer. Requests are taken only when nothing waits to be sent, so what
 //! waits is bounded by one piece of history.
 
+mod serve;
+
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
@@ -14,13 +16,12 @@ use bytes::Bytes;
 use futures_core::stream::BoxStream;
 use futures_util::StreamExt;
 use meridian_etcd_api::{EtcdError, etcdserverpb as pb};
-use meridian_keyspace::{Change, Revision, watch::WatchIndex};
+use meridian_keyspace::{Revision, watch::WatchIndex};
 use pb::watch_request::RequestUnion;
 use tokio::time::{Interval, MissedTickBehavior, interval_at};
 
 use super::{
     super::{
-        history::{self, Gone},
         node::{Node, decode, encode},
         refuse,
     },
@@ -33,9 +34,6 @@ const PROGRESS_INTERVAL: Duration = Duration::from_secs(600);
 
 /// Watchers on one stream: at some 300 bytes each, 30 MiB.
 const WATCHERS_MAX: usize = 100_000;
-
-/// Messages that end a turn; one change may go beyond, to as many as there are watchers.
-const OUTBOX_MESSAGES: usize = 1024;
 
 /// The watch id of what concerns no watcher, or all.
 const NO_WATCHER: i64 = -1;
@@ -70,7 +68,8 @@ enum Turn {
 impl WatchStream {
     pub(super) fn new(node: Arc<Node>, requests: BoxStream<'static, Bytes>) -> Self {
         let served = node.published.keyspace.revision();
-        let jitter = Duration::from_millis(fastrand::u64(..PROGRESS_INTERVAL.as_millis() as u64 / 10));
+        let jitter =
+            Duration::from_millis(fastrand::u64(..PROGRESS_INTERVAL.as_millis() as u64 / 10));
         let period = PROGRESS_INTERVAL + jitter;
         let mut progress_timer = interval_at(tokio::time::Instant::now() + period, period);
         progress_timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -147,11 +146,20 @@ impl WatchStream {
         if self.watchers.len() == WATCHERS_MAX {
             return self.reject("meridian: too many watchers on this stream; open another stream");
         }
-        let Some(id) = self.free_id(request.watch_id) else { return self.reject(DUPLICATE_ID) };
+        let Some(id) = self.free_id(request.watch_id) else {
+            return self.reject(DUPLICATE_ID);
+        };
         if self.watchers.is_empty() {
             self.served = current;
         }
-        self.send(pb::WatchResponse { watch_id: id, created: true, ..Default::default() }, current);
+        self.send(
+            pb::WatchResponse {
+                watch_id: id,
+                created: true,
+                ..Default::default()
+            },
+            current,
+        );
         if watcher.from <= self.served {
             self.behind.push_back((id, watcher.from));
         } else {
@@ -187,109 +195,38 @@ impl WatchStream {
     fn cancel(&mut self, id: i64) {
         if self.remove(id) {
             let current = self.node.published.keyspace.revision();
-            let canceled = pb::WatchResponse { watch_id: id, canceled: true, ..Default::default() };
+            let canceled = pb::WatchResponse {
+                watch_id: id,
+                canceled: true,
+                ..Default::default()
+            };
             self.send(canceled, current);
         }
     }
 
     fn remove(&mut self, id: i64) -> bool {
-        let Some(watcher) = self.watchers.remove(&id) else { return false };
+        let Some(watcher) = self.watchers.remove(&id) else {
+            return false;
+        };
         self.index.remove(&watcher.range, id);
         self.behind.retain(|(behind, _)| *behind != id);
         true
     }
 
-    /// Serves one piece of a watcher's past; then it is behind still, or served like the others.
-    fn serve_past(&mut self, id: i64, from: Revision) {
-        let changes = match history::available(&self.node.published, from) {
-            Ok(changes) => changes,
-            Err(gone) => return self.cancel_compacted(id, gone),
-        };
-        let mut next = self.served.next();
-        for change in &changes {
-            if change.revision > self.served {
-                break;
-            }
-            self.push_events(id, change);
-            next = change.revision.next();
-        }
-        if next <= self.served && !changes.is_empty() {
-            self.behind.push_front((id, next));
-        } else if let Some(watcher) = self.watchers.get(&id) {
-            self.index.insert(&watcher.range, id);
-        }
-    }
-
-    /// Serves one piece of what is new to all.
-    fn serve_new(&mut self) {
-        let changes = match history::available(&self.node.published, self.served.next()) {
-            Ok(changes) => changes,
-            Err(gone) => return self.skip_compacted(gone),
-        };
-        for change in &changes {
-            let mut concerned = Vec::new();
-            for event in &change.events {
-                self.index.matches(event.record.key(), &mut |id| concerned.push(id));
-            }
-            concerned.sort_unstable();
-            concerned.dedup();
-            for id in concerned {
-                self.push_events(id, change);
-            }
-            self.served = change.revision;
-            if self.outbox.len() >= OUTBOX_MESSAGES {
-                return;
-            }
-        }
-    }
-
-    /// The stream was so slow that what it still has to send is gone.
-    fn skip_compacted(&mut self, gone: Gone) {
-        let lost: Vec<i64> = self
-            .watchers
-            .iter()
-            .filter(|(_, watcher)| watcher.from.max(self.served.next()) < gone.compacted)
-            .map(|(id, _)| *id)
-            .collect();
-        for id in lost {
-            self.cancel_compacted(id, gone);
-        }
-        self.served = self.served.max(gone.compacted.previous());
-    }
-
-    fn cancel_compacted(&mut self, id: i64, gone: Gone) {
-        self.remove(id);
-        let canceled = pb::WatchResponse {
-            watch_id: id,
-            canceled: true,
-            compact_revision: gone.compacted.get(),
-            ..Default::default()
-        };
-        // etcd gives this one message no revision.
-        self.send(canceled, Revision::ZERO);
-    }
-
-    fn push_events(&mut self, id: i64, change: &Change) {
-        let Some(watcher) = self.watchers.get_mut(&id) else { return };
-        let events = watcher.events(change);
-        if events.is_empty() {
-            return;
-        }
-        watcher.was_busy = true;
-        let header = self.node.header_at(change.revision);
-        let response = pb::WatchResponse { header, watch_id: id, events, ..Default::default() };
-        self.outbox.extend(watcher.messages(response));
-    }
-
     /// Answers a progress request once all watchers are served that far; not at all while one has
     /// its start in the future, or if there is none, as etcd.
     fn answer_progress(&mut self) {
-        let Some(wanted) = self.progress_wanted else { return };
+        let Some(wanted) = self.progress_wanted else {
+            return;
+        };
         if self.watchers.is_empty() || self.watchers.values().any(|w| w.from > wanted.next()) {
             self.progress_wanted = None;
         } else if self.served >= wanted {
             self.progress_wanted = None;
-            let progress = pb::WatchResponse { watch_id: NO_WATCHER, ..Default::default() };
+            let progress = pb::WatchResponse {
+                watch_id: NO_WATCHER,
+                ..Default::default()
+            };
             self.send(progress, self.served);
         }
     }
@@ -305,7 +242,13 @@ impl WatchStream {
             }
         }
         for id in idle {
-            self.send(pb::WatchResponse { watch_id: id, ..Default::default() }, served);
+            self.send(
+                pb::WatchResponse {
+                    watch_id: id,
+                    ..Default::default()
+                },
+                served,
+            );
         }
     }
 

@@ -24,7 +24,11 @@ impl Watcher {
     /// say. None if no key can lie in its range.
     pub(super) fn new(request: &pb::WatchCreateRequest, next: Revision) -> Option<Self> {
         use pb::watch_create_request::FilterType;
-        let key: &[u8] = if request.key.is_empty() { &[0] } else { &request.key };
+        let key: &[u8] = if request.key.is_empty() {
+            &[0]
+        } else {
+            &request.key
+        };
         let range = KeyRange::from_wire(key, &request.range_end);
         if range.span().is_empty() {
             return None;
@@ -33,7 +37,11 @@ impl Watcher {
         let starts = Revision::new(request.start_revision);
         Some(Self {
             range,
-            from: if starts == Revision::ZERO { next } else { starts },
+            from: if starts == Revision::ZERO {
+                next
+            } else {
+                starts
+            },
             prev_kv: request.prev_kv,
             puts: !without(FilterType::Noput),
             deletes: !without(FilterType::Nodelete),
@@ -49,10 +57,16 @@ impl Watcher {
             return Vec::new();
         }
         let wanted = change.events.iter().filter(|event| {
-            let of_kind = if event.record.is_tombstone() { self.deletes } else { self.puts };
+            let of_kind = if event.record.is_tombstone() {
+                self.deletes
+            } else {
+                self.puts
+            };
             of_kind && self.range.contains(event.record.key())
         });
-        wanted.map(|event| wire::event(event, self.prev_kv)).collect()
+        wanted
+            .map(|event| wire::event(event, self.prev_kv))
+            .collect()
     }
 
     /// A message with these events, or its fragments if it wants them and it is large.
@@ -62,14 +76,20 @@ impl Watcher {
         }
         vec![response]
     }
-
 }
 
 /// Splits a message between events so that each part stays below `bytes_max`, if its events allow;
 /// every part but the last says that more follows.
-pub(in super::super) fn fragments(response: pb::WatchResponse, bytes_max: usize) -> Vec<pb::WatchResponse> {
+pub(in super::super) fn fragments(
+    response: pb::WatchResponse,
+    bytes_max: usize,
+) -> Vec<pb::WatchResponse> {
     let pb::WatchResponse { events, .. } = response;
-    let bare = pb::WatchResponse { events: Vec::new(), fragment: true, ..response };
+    let bare = pb::WatchResponse {
+        events: Vec::new(),
+        fragment: true,
+        ..response
+    };
     let mut parts = Vec::new();
     let mut part = bare.clone();
     let mut bytes = bare.encoded_len();

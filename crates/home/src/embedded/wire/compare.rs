@@ -16,7 +16,11 @@ pub(super) fn read(compare: &pb::Compare) -> Compare {
     let range = KeyRange::from_wire(&compare.key, &compare.range_end);
     let result = WireResult::try_from(compare.result).ok().map(result);
     match (target(compare), result) {
-        (Some(target), Some(result)) => Compare { range, target, result },
+        (Some(target), Some(result)) => Compare {
+            range,
+            target,
+            result,
+        },
         (None, Some(result)) => constant(range, result == CompareResult::Equal),
         (_, None) => constant(range, true),
     }
@@ -24,8 +28,16 @@ pub(super) fn read(compare: &pb::Compare) -> Compare {
 
 /// A compare that always holds, or never: versions are never negative.
 fn constant(range: KeyRange, holds: bool) -> Compare {
-    let result = if holds { CompareResult::Greater } else { CompareResult::Less };
-    Compare { range, target: CompareTarget::Version(-1), result }
+    let result = if holds {
+        CompareResult::Greater
+    } else {
+        CompareResult::Less
+    };
+    Compare {
+        range,
+        target: CompareTarget::Version(-1),
+        result,
+    }
 }
 
 fn target(compare: &pb::Compare) -> Option<CompareTarget> {

@@ -29,8 +29,14 @@ pub(super) struct Batches {
 impl Batches {
     pub(super) fn new(head: Head, disk: Disk, published: Arc<Published>) -> Self {
         let index = published.index.load(Ordering::Acquire);
-        let batches =
-            Self { head, disk, published, index, due: Vec::new(), compactions: Vec::new() };
+        let batches = Self {
+            head,
+            disk,
+            published,
+            index,
+            due: Vec::new(),
+            compactions: Vec::new(),
+        };
         batches.note_sizes();
         batches
     }
@@ -60,11 +66,19 @@ impl Batches {
                 let done = self.head.transact(&txn);
                 self.answer_later(answer, done);
             }
-            Job::Compact { revision, physical, answer } => match self.head.compact(revision) {
+            Job::Compact {
+                revision,
+                physical,
+                answer,
+            } => match self.head.compact(revision) {
                 Ok(_) if physical => self.compactions.push((revision, answer)),
                 done => self.answer_later(answer, done),
             },
-            Job::Grant { id, ttl_secs, answer } => {
+            Job::Grant {
+                id,
+                ttl_secs,
+                answer,
+            } => {
                 let done = self.head.grant(id, ttl_secs);
                 self.answer_later(answer, done);
             }
@@ -103,11 +117,7 @@ impl Batches {
         Ok(())
     }
 
-    fn answer_later<T: Send + 'static>(
-        &mut self,
-        answer: Answer<T>,
-        done: Result<T, EtcdError>,
-    ) {
+    fn answer_later<T: Send + 'static>(&mut self, answer: Answer<T>, done: Result<T, EtcdError>) {
         self.due.push(Box::new(move || {
             // The caller may have gone; the change stands.
             let _ = answer.send(done);
@@ -143,7 +153,11 @@ impl Batches {
     }
 
     fn note_sizes(&self) {
-        self.published.file_bytes.store(self.disk.file_bytes(), Ordering::Relaxed);
-        self.published.stored_bytes.store(self.disk.stored_bytes(), Ordering::Relaxed);
+        self.published
+            .file_bytes
+            .store(self.disk.file_bytes(), Ordering::Relaxed);
+        self.published
+            .stored_bytes
+            .store(self.disk.stored_bytes(), Ordering::Relaxed);
     }
 }

@@ -17,10 +17,16 @@ fn record(key: &str, revision: i64) -> Record {
 
 /// What comes out of `batches` after a follow from revision 5, as `revision:records`.
 fn follow(batches: &[&[(&str, i64)]]) -> Result<Vec<String>, FollowError> {
-    let mut position = Position { due: Revision::new(5), gaps: Gaps::Forbidden };
+    let mut position = Position {
+        due: Revision::new(5),
+        gaps: Gaps::Forbidden,
+    };
     let mut out = Vec::new();
     for events in batches {
-        let event = |(key, revision): &(&str, i64)| Event { record: record(key, *revision), previous: None };
+        let event = |(key, revision): &(&str, i64)| Event {
+            record: record(key, *revision),
+            previous: None,
+        };
         for group in position.groups(events.iter().map(event).collect())? {
             out.push(format!("{}:{}", group.revision, group.events.len()));
         }

@@ -25,13 +25,23 @@ fn credentials_and_etcds_own_metadata_go_on_and_hop_headers_do_not() {
         metadata.insert(name, value.parse().unwrap());
     }
     metadata.append("x-trace", "2".parse().unwrap());
-    metadata.insert_bin("x-data-bin", tonic::metadata::MetadataValue::from_bytes(&[0, 255]));
+    metadata.insert_bin(
+        "x-data-bin",
+        tonic::metadata::MetadataValue::from_bytes(&[0, 255]),
+    );
     let forwarded = forwarded(&metadata);
     let mut names: Vec<_> = forwarded.as_ref().keys().map(HeaderName::as_str).collect();
     names.sort_unstable();
     assert_eq!(
         names,
-        ["authorization", "client-api-version", "hasleader", "token", "x-data-bin", "x-trace"]
+        [
+            "authorization",
+            "client-api-version",
+            "hasleader",
+            "token",
+            "x-data-bin",
+            "x-trace"
+        ]
     );
     assert_eq!(forwarded.get_all("x-trace").iter().count(), 2);
 }

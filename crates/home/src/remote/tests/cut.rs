@@ -38,7 +38,11 @@ impl Cut {
         let port = listener.local_addr().unwrap().port();
         let order = Arc::new(AtomicU8::new(CALM));
         let server = tokio::spawn(serve(listener, member.port(), order.clone()));
-        Self { port, order, server }
+        Self {
+            port,
+            order,
+            server,
+        }
     }
 
     pub(super) fn url(&self) -> String {

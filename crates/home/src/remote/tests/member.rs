@@ -98,7 +98,9 @@ async fn serve(listener: TcpListener, act: Act, leader: u64, seen: Arc<Seen>) {
 }
 
 async fn serve_connection(tcp: TcpStream, act: Act, leader: u64, seen: Arc<Seen>) {
-    let Ok(mut connection) = h2::server::handshake(tcp).await else { return };
+    let Ok(mut connection) = h2::server::handshake(tcp).await else {
+        return;
+    };
     let mut calls = tokio::task::JoinSet::new();
     loop {
         tokio::select! {
@@ -129,9 +131,17 @@ async fn serve_call(
 ) -> End {
     let (head, mut body) = request.into_parts();
     if head.uri.path().ends_with("/Status") {
-        let header = Some(ResponseHeader { member_id: 7, ..Default::default() });
+        let header = Some(ResponseHeader {
+            member_id: 7,
+            ..Default::default()
+        });
         let version = "3.4.23".to_owned();
-        let status = StatusResponse { header, version, leader, ..Default::default() };
+        let status = StatusResponse {
+            header,
+            version,
+            leader,
+            ..Default::default()
+        };
         answer(&mut respond, &status.encode_to_vec());
         return End::Call;
     }
@@ -144,8 +154,14 @@ async fn serve_call(
             answer(&mut respond, &[b"answer to ", &request[5..]].concat());
         }
         Act::Range { revision } => {
-            let header = Some(ResponseHeader { revision, ..Default::default() });
-            let range = RangeResponse { header, ..Default::default() };
+            let header = Some(ResponseHeader {
+                revision,
+                ..Default::default()
+            });
+            let range = RangeResponse {
+                header,
+                ..Default::default()
+            };
             answer(&mut respond, &range.encode_to_vec());
         }
         Act::Refuse(error) => refuse(&mut respond, error),
@@ -156,8 +172,10 @@ async fn serve_call(
         }
         Act::Hang => std::future::pending().await,
         Act::Http503 => {
-            let response =
-                Response::builder().status(StatusCode::SERVICE_UNAVAILABLE).body(()).unwrap();
+            let response = Response::builder()
+                .status(StatusCode::SERVICE_UNAVAILABLE)
+                .body(())
+                .unwrap();
             let _ = respond.send_response(response, true);
         }
     }
@@ -183,7 +201,9 @@ fn answer(respond: &mut SendResponse<Bytes>, message: &[u8]) {
     frame.put_u8(0);
     frame.put_u32(u32::try_from(message.len()).unwrap());
     frame.put_slice(message);
-    let Ok(mut stream) = respond.send_response(head, false) else { return };
+    let Ok(mut stream) = respond.send_response(head, false) else {
+        return;
+    };
     let _ = stream.send_data(frame.freeze(), false);
     finish(&mut stream);
 }

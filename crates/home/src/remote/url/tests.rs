@@ -5,7 +5,12 @@ use super::*;
 #[track_caller]
 fn parts(text: &str) -> (Scheme, String, u16, String) {
     let url: EndpointUrl = text.parse().unwrap();
-    (url.scheme(), url.host().to_owned(), url.port(), url.origin().to_string())
+    (
+        url.scheme(),
+        url.host().to_owned(),
+        url.port(),
+        url.origin().to_string(),
+    )
 }
 
 #[track_caller]
@@ -15,21 +20,34 @@ fn refusal(text: &str) -> String {
 
 #[test]
 fn plain_and_secure_urls_are_read() {
-    let plain = (Scheme::Http, "127.0.0.1".into(), 2379, "http://127.0.0.1:2379/".into());
+    let plain = (
+        Scheme::Http,
+        "127.0.0.1".into(),
+        2379,
+        "http://127.0.0.1:2379/".into(),
+    );
     assert_eq!(parts("http://127.0.0.1:2379"), plain);
     assert_eq!(parts("http://127.0.0.1:2379/"), plain);
-    let secure = (Scheme::Https, "etcd-0.home".into(), 443, "https://etcd-0.home:443/".into());
+    let secure = (
+        Scheme::Https,
+        "etcd-0.home".into(),
+        443,
+        "https://etcd-0.home:443/".into(),
+    );
     assert_eq!(parts("https://etcd-0.home:443"), secure);
 }
 
 #[test]
 fn an_ipv6_address_loses_its_brackets_only_to_connect() {
-    assert_eq!(parts("http://[::1]:2379"), (
-        Scheme::Http,
-        "::1".into(),
-        2379,
-        "http://[::1]:2379/".into()
-    ));
+    assert_eq!(
+        parts("http://[::1]:2379"),
+        (
+            Scheme::Http,
+            "::1".into(),
+            2379,
+            "http://[::1]:2379/".into()
+        )
+    );
 }
 
 #[test]

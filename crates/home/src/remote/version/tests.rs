@@ -9,7 +9,10 @@ fn version(text: &str) -> Version {
 #[track_caller]
 fn faults(text: &str) -> Vec<&'static str> {
     let warning = warning(version(text)).unwrap_or_default();
-    ["15220", "17507", "20221", "20418"].into_iter().filter(|n| warning.contains(n)).collect()
+    ["15220", "17507", "20221", "20418"]
+        .into_iter()
+        .filter(|n| warning.contains(n))
+        .collect()
 }
 
 #[test]
@@ -54,7 +57,11 @@ fn a_fault_begins_with_the_release_that_brought_it() {
 fn the_warning_names_the_release_that_mends_everything() {
     let text = warning(version("3.4.23")).unwrap();
     assert!(text.ends_with("upgrade to 3.4.42"), "{text}");
-    assert!(warning(version("3.3.27")).unwrap().contains("older than 3.4.0"));
+    assert!(
+        warning(version("3.3.27"))
+            .unwrap()
+            .contains("older than 3.4.0")
+    );
 }
 
 #[test]

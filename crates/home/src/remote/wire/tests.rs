@@ -20,7 +20,12 @@ fn key_value(key: &'static str, revision: i64) -> KeyValue {
 }
 
 fn header() -> Option<ResponseHeader> {
-    Some(ResponseHeader { cluster_id: 1, member_id: 2, revision: 30, raft_term: 4 })
+    Some(ResponseHeader {
+        cluster_id: 1,
+        member_id: 2,
+        revision: 30,
+        raft_term: 4,
+    })
 }
 
 #[test]
@@ -33,7 +38,14 @@ fn a_range_gives_its_records_and_counts() {
     };
     let page = range_page(&message.encode_to_vec()).unwrap();
     assert_eq!(page.facts.revision, Revision::new(30));
-    assert_eq!((page.facts.cluster_id, page.facts.member_id, page.facts.raft_term), (1, 2, 4));
+    assert_eq!(
+        (
+            page.facts.cluster_id,
+            page.facts.member_id,
+            page.facts.raft_term
+        ),
+        (1, 2, 4)
+    );
     assert_eq!((page.more, page.count), (true, 9));
     assert_eq!(page.records[1].encoded(), key_value("b", 6).encode_to_vec());
     assert_eq!(page.records.len(), 2);
@@ -41,13 +53,25 @@ fn a_range_gives_its_records_and_counts() {
 
 #[test]
 fn a_delete_becomes_a_tombstone_and_previous_values_are_kept() {
-    let gone = KeyValue { key: Bytes::from("b"), mod_revision: 6, ..KeyValue::default() };
+    let gone = KeyValue {
+        key: Bytes::from("b"),
+        mod_revision: 6,
+        ..KeyValue::default()
+    };
     let message = WatchResponse {
         header: header(),
         watch_id: 0,
         events: vec![
-            Event { r#type: 0, kv: Some(key_value("a", 5)), prev_kv: Some(key_value("a", 4)) },
-            Event { r#type: 1, kv: Some(gone), prev_kv: None },
+            Event {
+                r#type: 0,
+                kv: Some(key_value("a", 5)),
+                prev_kv: Some(key_value("a", 4)),
+            },
+            Event {
+                r#type: 1,
+                kv: Some(gone),
+                prev_kv: None,
+            },
         ],
         ..WatchResponse::default()
     };
@@ -57,7 +81,13 @@ fn a_delete_becomes_a_tombstone_and_previous_values_are_kept() {
     let previous = batch.events[0].previous.as_ref().unwrap();
     assert_eq!(previous.mod_revision(), Revision::new(4));
     let record = Record::tombstone(b"b", Revision::new(6));
-    assert_eq!(batch.events[1], meridian_keyspace::Event { record, previous: None });
+    assert_eq!(
+        batch.events[1],
+        meridian_keyspace::Event {
+            record,
+            previous: None
+        }
+    );
 }
 
 #[test]
@@ -70,12 +100,19 @@ fn a_cancel_tells_the_compacted_revision_and_the_reason() {
     };
     let batch = watch_batch(&message.encode_to_vec()).unwrap();
     assert!(batch.canceled);
-    assert_eq!((batch.compacted, &*batch.cancel_reason), (Revision::new(12), "why"));
+    assert_eq!(
+        (batch.compacted, &*batch.cancel_reason),
+        (Revision::new(12), "why")
+    );
 }
 
 #[test]
 fn bytes_cut_anywhere_are_refused_or_read_as_less_and_never_panic() {
-    let message = RangeResponse { header: header(), kvs: vec![key_value("a", 5)], ..Default::default() };
+    let message = RangeResponse {
+        header: header(),
+        kvs: vec![key_value("a", 5)],
+        ..Default::default()
+    };
     let whole = message.encode_to_vec();
     for end in 0..whole.len() {
         let _ = range_page(&whole[..end]);
