@@ -10,19 +10,16 @@ use std::{
 
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
-use meridian_etcd_api::etcdserverpb::{
-    LeaseKeepAliveRequest, LeaseKeepAliveResponse, ResponseHeader,
-};
 use meridian_home::{
     Call, CallError, Commits, Description, Facts, Fate, FollowError, Home, RangeChanges,
     RangeProgress, Replies, Reply, Snapshot, StreamCall,
+    keepalive::{self, Renewal},
 };
 use meridian_keyspace::{
     Change, Commit, KeyRange, Keyspace, Record, Revision, SharedKeyspace, WindowLimits,
     record::Fields,
 };
 use meridian_runtime::TaskGroup;
-use prost::Message;
 use tokio::sync::watch;
 use tonic::{Code, metadata::MetadataMap};
 
@@ -163,17 +160,16 @@ impl Home for Handle {
         let home = Arc::clone(&self.0);
         let messages = call.requests.map(move |request| {
             home.check_up()?;
-            let lease = LeaseKeepAliveRequest::decode(request).unwrap().id;
-            let header = Some(ResponseHeader {
+            let lease = keepalive::lease_of(&request)?;
+            let facts = Facts {
                 cluster_id: 7,
-                ..Default::default()
-            });
-            let answer = LeaseKeepAliveResponse {
-                header,
-                id: lease,
-                ttl: lease,
+                ..Facts::default()
             };
-            Ok(answer.encode_to_vec().into())
+            Ok(keepalive::answer(&Renewal {
+                lease,
+                ttl: lease.get(),
+                facts,
+            }))
         });
         Ok(Replies {
             metadata: MetadataMap::new(),

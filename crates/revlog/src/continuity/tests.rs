@@ -1,3 +1,5 @@
+//! The gap rules, verdict by verdict.
+
 use super::*;
 
 fn rev(n: i64) -> Revision {

@@ -1,3 +1,5 @@
+//! Which probes make a replica fresh, and which cannot.
+
 use std::time::Duration;
 
 use super::*;

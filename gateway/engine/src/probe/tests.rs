@@ -1,3 +1,5 @@
+//! How many probes leave, and how long one waits.
+
 use super::{pacer::Pacer, *};
 
 /// Steps a pacer under permanent demand behind a round trip; answers departures and the longest wait.
