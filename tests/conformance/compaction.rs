@@ -14,7 +14,10 @@ cases!("compaction";
 const COMPACTED: &str = "etcdserver: mvcc: required revision has been compacted";
 
 fn compaction(revision: i64) -> CompactionRequest {
-    CompactionRequest { revision, physical: false }
+    CompactionRequest {
+        revision,
+        physical: false,
+    }
 }
 
 /// Writes `k` five times and gives the five revisions.
@@ -33,14 +36,27 @@ async fn below_it_is_refused_and_at_it_is_not(scene: Scene) -> Result<()> {
     client.compact(compaction(at[2])).await?;
     for serializable in [false, true] {
         for count_only in [false, true] {
-            let request =
-                |revision| RangeRequest { revision, serializable, count_only, ..ask::get(scene.key("k")) };
-            expect::refused(client.range(request(at[1])).await, Code::OutOfRange, COMPACTED)?;
+            let request = |revision| RangeRequest {
+                revision,
+                serializable,
+                count_only,
+                ..ask::get(scene.key("k"))
+            };
+            expect::refused(
+                client.range(request(at[1])).await,
+                Code::OutOfRange,
+                COMPACTED,
+            )?;
             expect::refused(client.range(request(1)).await, Code::OutOfRange, COMPACTED)?;
             expect::same("at it", client.range(request(at[2])).await?.count, 1)?;
         }
     }
-    let old = client.range(RangeRequest { revision: at[2], ..ask::get(scene.key("k")) }).await?;
+    let old = client
+        .range(RangeRequest {
+            revision: at[2],
+            ..ask::get(scene.key("k"))
+        })
+        .await?;
     expect::same("value at it", &old.kvs[0].value[..], &b"2"[..])
 }
 
@@ -48,47 +64,95 @@ async fn a_second_one_at_or_below_is_refused(scene: Scene) -> Result<()> {
     let (client, at) = five(&scene).await?;
     client.compact(compaction(at[2])).await?;
     for revision in [at[2], at[1], 1, 0, -1] {
-        expect::refused(client.compact(compaction(revision)).await, Code::OutOfRange, COMPACTED)?;
+        expect::refused(
+            client.compact(compaction(revision)).await,
+            Code::OutOfRange,
+            COMPACTED,
+        )?;
     }
-    client.compact(compaction(at[3])).await.map(drop).map_err(Into::into)
+    client
+        .compact(compaction(at[3]))
+        .await
+        .map(drop)
+        .map_err(Into::into)
 }
 
 async fn a_future_one_is_refused(scene: Scene) -> Result<()> {
     let (client, at) = five(&scene).await?;
     let text = "etcdserver: mvcc: required revision is a future revision";
-    expect::refused(client.compact(compaction(at[4] + 1)).await, Code::OutOfRange, text)?;
-    let old = client.range(RangeRequest { revision: at[3], ..ask::get(scene.key("k")) }).await?;
+    expect::refused(
+        client.compact(compaction(at[4] + 1)).await,
+        Code::OutOfRange,
+        text,
+    )?;
+    let old = client
+        .range(RangeRequest {
+            revision: at[3],
+            ..ask::get(scene.key("k"))
+        })
+        .await?;
     expect::same("nothing compacted", old.count, 1)
 }
 
 async fn it_uses_no_revision(scene: Scene) -> Result<()> {
     let (client, at) = five(&scene).await?;
     let answer = client.compact(compaction(at[1])).await?;
-    expect::same("revision in the answer", expect::revision(answer.header.as_ref())?, at[4])?;
+    expect::same(
+        "revision in the answer",
+        expect::revision(answer.header.as_ref())?,
+        at[4],
+    )?;
     let after = client.range(ask::get(scene.key("k"))).await?;
-    expect::same("revision after", expect::revision(after.header.as_ref())?, at[4])
+    expect::same(
+        "revision after",
+        expect::revision(after.header.as_ref())?,
+        at[4],
+    )
 }
 
 async fn the_newest_state_stays(scene: Scene) -> Result<()> {
     let (client, at) = five(&scene).await?;
     let before = client.range(ask::list(&scene.prefix())).await?.kvs;
     client.compact(compaction(at[4])).await?;
-    expect::same("keys", client.range(ask::list(&scene.prefix())).await?.kvs, before)
+    expect::same(
+        "keys",
+        client.range(ask::list(&scene.prefix())).await?.kvs,
+        before,
+    )
 }
 
 async fn physical_waits_and_answers_alike(scene: Scene) -> Result<()> {
     let (client, at) = five(&scene).await?;
-    client.compact(CompactionRequest { revision: at[2], physical: true }).await?;
-    let request = RangeRequest { revision: at[1], ..ask::get(scene.key("k")) };
+    client
+        .compact(CompactionRequest {
+            revision: at[2],
+            physical: true,
+        })
+        .await?;
+    let request = RangeRequest {
+        revision: at[1],
+        ..ask::get(scene.key("k"))
+    };
     expect::refused(client.range(request).await, Code::OutOfRange, COMPACTED)
 }
 
 async fn a_key_deleted_before_is_gone(scene: Scene) -> Result<()> {
     let (client, _) = five(&scene).await?;
-    let gone = expect::revision(client.delete(ask::delete(scene.key("k"))).await?.header.as_ref())?;
+    let gone = expect::revision(
+        client
+            .delete(ask::delete(scene.key("k")))
+            .await?
+            .header
+            .as_ref(),
+    )?;
     client.compact(compaction(gone)).await?;
     for revision in [gone, 0] {
-        let answer = client.range(RangeRequest { revision, ..ask::get(scene.key("k")) }).await?;
+        let answer = client
+            .range(RangeRequest {
+                revision,
+                ..ask::get(scene.key("k"))
+            })
+            .await?;
         expect::same("keys", answer.count, 0)?;
     }
     Ok(())
@@ -97,9 +161,23 @@ async fn a_key_deleted_before_is_gone(scene: Scene) -> Result<()> {
 async fn at_the_current_revision_all_history_goes(scene: Scene) -> Result<()> {
     let (client, at) = five(&scene).await?;
     client.compact(compaction(at[4])).await?;
-    let request = RangeRequest { revision: at[3], ..ask::get(scene.key("k")) };
+    let request = RangeRequest {
+        revision: at[3],
+        ..ask::get(scene.key("k"))
+    };
     expect::refused(client.range(request).await, Code::OutOfRange, COMPACTED)?;
-    let next = expect::revision(client.put(ask::put(scene.key("k"), "next")).await?.header.as_ref())?;
-    let old = client.range(RangeRequest { revision: next - 1, ..ask::get(scene.key("k")) }).await?;
+    let next = expect::revision(
+        client
+            .put(ask::put(scene.key("k"), "next"))
+            .await?
+            .header
+            .as_ref(),
+    )?;
+    let old = client
+        .range(RangeRequest {
+            revision: next - 1,
+            ..ask::get(scene.key("k"))
+        })
+        .await?;
     expect::same("value at it", &old.kvs[0].value[..], &b"4"[..])
 }

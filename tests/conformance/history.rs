@@ -11,7 +11,10 @@ cases!("history";
 );
 
 fn at(revision: i64, request: RangeRequest) -> RangeRequest {
-    RangeRequest { revision, ..request }
+    RangeRequest {
+        revision,
+        ..request
+    }
 }
 
 async fn an_old_revision_shows_the_old_value(scene: Scene) -> Result<()> {
@@ -23,12 +26,19 @@ async fn an_old_revision_shows_the_old_value(scene: Scene) -> Result<()> {
     }
     for serializable in [false, true] {
         for (n, revision) in revisions.iter().enumerate() {
-            let request = RangeRequest { serializable, ..at(*revision, ask::get(scene.key("k"))) };
+            let request = RangeRequest {
+                serializable,
+                ..at(*revision, ask::get(scene.key("k")))
+            };
             let answer = client.range(request).await?;
             expect::same("value", &answer.kvs[0].value[..], n.to_string().as_bytes())?;
             let metadata = (answer.kvs[0].mod_revision, answer.kvs[0].version);
             expect::same("metadata", metadata, (*revision, i64::try_from(n)? + 1))?;
-            expect::same("revision in the header", expect::revision(answer.header.as_ref())?, revisions[3])?;
+            expect::same(
+                "revision in the header",
+                expect::revision(answer.header.as_ref())?,
+                revisions[3],
+            )?;
         }
     }
     Ok(())
@@ -46,12 +56,52 @@ async fn a_negative_revision_is_the_newest(scene: Scene) -> Result<()> {
 
 async fn a_deleted_key_is_seen_before_its_end(scene: Scene) -> Result<()> {
     let client = scene.client()?;
-    let born = expect::revision(client.put(ask::put(scene.key("k"), "1")).await?.header.as_ref())?;
-    let gone = expect::revision(client.delete(ask::delete(scene.key("k"))).await?.header.as_ref())?;
-    expect::same("then", client.range(at(born, ask::get(scene.key("k")))).await?.kvs.len(), 1)?;
-    expect::same("after", client.range(at(gone, ask::get(scene.key("k")))).await?.kvs.len(), 0)?;
-    expect::same("before", client.range(at(born - 1, ask::get(scene.key("k")))).await?.kvs.len(), 0)?;
-    expect::same("now", client.range(ask::get(scene.key("k"))).await?.kvs.len(), 0)
+    let born = expect::revision(
+        client
+            .put(ask::put(scene.key("k"), "1"))
+            .await?
+            .header
+            .as_ref(),
+    )?;
+    let gone = expect::revision(
+        client
+            .delete(ask::delete(scene.key("k")))
+            .await?
+            .header
+            .as_ref(),
+    )?;
+    expect::same(
+        "then",
+        client
+            .range(at(born, ask::get(scene.key("k"))))
+            .await?
+            .kvs
+            .len(),
+        1,
+    )?;
+    expect::same(
+        "after",
+        client
+            .range(at(gone, ask::get(scene.key("k"))))
+            .await?
+            .kvs
+            .len(),
+        0,
+    )?;
+    expect::same(
+        "before",
+        client
+            .range(at(born - 1, ask::get(scene.key("k"))))
+            .await?
+            .kvs
+            .len(),
+        0,
+    )?;
+    expect::same(
+        "now",
+        client.range(ask::get(scene.key("k"))).await?.kvs.len(),
+        0,
+    )
 }
 
 async fn a_key_made_anew_begins_anew(scene: Scene) -> Result<()> {
@@ -59,9 +109,19 @@ async fn a_key_made_anew_begins_anew(scene: Scene) -> Result<()> {
     client.put(ask::put(scene.key("k"), "1")).await?;
     client.put(ask::put(scene.key("k"), "2")).await?;
     client.delete(ask::delete(scene.key("k"))).await?;
-    let again = expect::revision(client.put(ask::put(scene.key("k"), "3")).await?.header.as_ref())?;
+    let again = expect::revision(
+        client
+            .put(ask::put(scene.key("k"), "3"))
+            .await?
+            .header
+            .as_ref(),
+    )?;
     let kv = client.range(ask::get(scene.key("k"))).await?.kvs.remove(0);
-    expect::same("metadata", (kv.create_revision, kv.mod_revision, kv.version), (again, again, 1))
+    expect::same(
+        "metadata",
+        (kv.create_revision, kv.mod_revision, kv.version),
+        (again, again, 1),
+    )
 }
 
 async fn an_old_count_is_the_count_of_then(scene: Scene) -> Result<()> {
@@ -73,8 +133,15 @@ async fn an_old_count_is_the_count_of_then(scene: Scene) -> Result<()> {
     }
     client.delete(ask::delete(scene.key("a"))).await?;
     for (n, revision) in revisions.into_iter().enumerate() {
-        let request = RangeRequest { count_only: true, ..at(revision, ask::list(&scene.prefix())) };
-        expect::same("count", client.range(request).await?.count, i64::try_from(n)? + 1)?;
+        let request = RangeRequest {
+            count_only: true,
+            ..at(revision, ask::list(&scene.prefix()))
+        };
+        expect::same(
+            "count",
+            client.range(request).await?.count,
+            i64::try_from(n)? + 1,
+        )?;
     }
     Ok(())
 }
@@ -82,10 +149,20 @@ async fn an_old_count_is_the_count_of_then(scene: Scene) -> Result<()> {
 async fn old_states_can_be_sorted_and_limited(scene: Scene) -> Result<()> {
     use meridian_etcd_api::etcdserverpb::range_request::SortOrder;
     let client = super::range::three(&scene).await?;
-    let then = expect::revision(client.range(ask::list(&scene.prefix())).await?.header.as_ref())?;
+    let then = expect::revision(
+        client
+            .range(ask::list(&scene.prefix()))
+            .await?
+            .header
+            .as_ref(),
+    )?;
     client.put(ask::put(scene.key("d"), "")).await?;
     client.delete(ask::delete(scene.key("c"))).await?;
-    let request = RangeRequest { limit: 2, sort_order: SortOrder::Descend.into(), ..ask::list(&scene.prefix()) };
+    let request = RangeRequest {
+        limit: 2,
+        sort_order: SortOrder::Descend.into(),
+        ..ask::list(&scene.prefix())
+    };
     let answer = client.range(at(then, request)).await?;
     let found: Vec<_> = answer.kvs.iter().map(|kv| kv.key.clone()).collect();
     expect::same("keys", found, super::range::keys(&scene, &["c", "b"]))?;

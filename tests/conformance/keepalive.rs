@@ -3,8 +3,12 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use meridian_etcd_api::etcdserverpb::{LeaseKeepAliveRequest, LeaseKeepAliveResponse, LeaseTimeToLiveRequest};
-use meridian_tests::{ask, cases, client::Client, conversation::Conversation, expect, suite::Scene, wait};
+use meridian_etcd_api::etcdserverpb::{
+    LeaseKeepAliveRequest, LeaseKeepAliveResponse, LeaseTimeToLiveRequest,
+};
+use meridian_tests::{
+    ask, cases, client::Client, conversation::Conversation, expect, suite::Scene, wait,
+};
 use tonic::Code;
 
 cases!("keepalive";
@@ -28,8 +32,16 @@ async fn an_answer_per_request_in_order(scene: Scene) -> Result<()> {
     let client = scene.client()?;
     let (first, second) = (grant(&client, 100).await?, grant(&client, 200).await?);
     let mut stream = keep_alive(&client);
-    let order = [(first, 100), (second, 200), (first, 100), (first, 100), (second, 200)];
-    order.iter().for_each(|(id, _)| stream.send(LeaseKeepAliveRequest { id: *id }));
+    let order = [
+        (first, 100),
+        (second, 200),
+        (first, 100),
+        (first, 100),
+        (second, 200),
+    ];
+    order
+        .iter()
+        .for_each(|(id, _)| stream.send(LeaseKeepAliveRequest { id: *id }));
     for expected in order {
         let answer = stream.next().await?;
         expect::same("id and ttl", (answer.id, answer.ttl), expected)?;
@@ -55,7 +67,9 @@ async fn a_revoked_lease_gets_zero(scene: Scene) -> Result<()> {
     let mut stream = keep_alive(&client);
     stream.send(LeaseKeepAliveRequest { id });
     expect::same("ttl", stream.next().await?.ttl, 100)?;
-    client.lease_revoke(meridian_etcd_api::etcdserverpb::LeaseRevokeRequest { id }).await?;
+    client
+        .lease_revoke(meridian_etcd_api::etcdserverpb::LeaseRevokeRequest { id })
+        .await?;
     stream.send(LeaseKeepAliveRequest { id });
     expect::same("ttl", stream.next().await?.ttl, 0)
 }
@@ -69,13 +83,21 @@ async fn after_half_close_all_answers_come_and_then_ok(scene: Scene) -> Result<(
     for _ in 0..3 {
         expect::same("ttl", stream.next().await?.ttl, 100)?;
     }
-    expect::same("end", stream.ends(wait::SOON).await?, (Code::Ok, String::new()))
+    expect::same(
+        "end",
+        stream.ends(wait::SOON).await?,
+        (Code::Ok, String::new()),
+    )
 }
 
 async fn half_close_without_requests(scene: Scene) -> Result<()> {
     let mut stream = keep_alive(&scene.client()?);
     stream.half_close();
-    expect::same("end", stream.ends(wait::SOON).await?, (Code::Ok, String::new()))
+    expect::same(
+        "end",
+        stream.ends(wait::SOON).await?,
+        (Code::Ok, String::new()),
+    )
 }
 
 async fn answers_are_immediate(scene: Scene) -> Result<()> {
@@ -88,7 +110,11 @@ async fn answers_are_immediate(scene: Scene) -> Result<()> {
         stream.next().await?;
     }
     // Not paced: a proxy that waits for a tick takes half a second for each.
-    ensure!(started.elapsed() < Duration::from_millis(750), "three took {:?}", started.elapsed());
+    ensure!(
+        started.elapsed() < Duration::from_millis(750),
+        "three took {:?}",
+        started.elapsed()
+    );
     Ok(())
 }
 
@@ -99,7 +125,9 @@ async fn many_leases_on_one_stream(scene: Scene) -> Result<()> {
         leases.push((grant(&client, 100 + n).await?, 100 + n));
     }
     let mut stream = keep_alive(&client);
-    leases.iter().for_each(|(id, _)| stream.send(LeaseKeepAliveRequest { id: *id }));
+    leases
+        .iter()
+        .for_each(|(id, _)| stream.send(LeaseKeepAliveRequest { id: *id }));
     for expected in leases {
         let answer = stream.next().await?;
         expect::same("id and ttl", (answer.id, answer.ttl), expected)?;
@@ -110,17 +138,30 @@ async fn many_leases_on_one_stream(scene: Scene) -> Result<()> {
 async fn the_header_is_filled(scene: Scene) -> Result<()> {
     let client = scene.client()?;
     let id = grant(&client, 100).await?;
-    let now = *expect::header(client.put(ask::put(scene.key("k"), "")).await?.header.as_ref())?;
+    let now = *expect::header(
+        client
+            .put(ask::put(scene.key("k"), ""))
+            .await?
+            .header
+            .as_ref(),
+    )?;
     let mut stream = keep_alive(&client);
     stream.send(LeaseKeepAliveRequest { id });
     let answer = stream.next().await?;
     let header = expect::header(answer.header.as_ref())?;
     let found = (header.cluster_id, header.member_id, header.revision);
-    expect::same("header", found, (now.cluster_id, now.member_id, now.revision))
+    expect::same(
+        "header",
+        found,
+        (now.cluster_id, now.member_id, now.revision),
+    )
 }
 
 async fn left(client: &Client, id: i64) -> Result<i64> {
-    Ok(client.lease_time_to_live(LeaseTimeToLiveRequest { id, keys: false }).await?.ttl)
+    Ok(client
+        .lease_time_to_live(LeaseTimeToLiveRequest { id, keys: false })
+        .await?
+        .ttl)
 }
 
 async fn a_kept_lease_lives_on(scene: Scene) -> Result<()> {
@@ -131,7 +172,11 @@ async fn a_kept_lease_lives_on(scene: Scene) -> Result<()> {
     // Far beyond its own time, in steps well inside it.
     while started.elapsed() < Duration::from_secs(6) {
         stream.send(LeaseKeepAliveRequest { id });
-        ensure!(stream.next().await?.ttl > 0, "it died after {:?}", started.elapsed());
+        ensure!(
+            stream.next().await?.ttl > 0,
+            "it died after {:?}",
+            started.elapsed()
+        );
         tokio::time::sleep(Duration::from_millis(400)).await;
     }
     Ok(())
@@ -154,7 +199,10 @@ async fn an_unkept_lease_dies_in_its_time(scene: Scene) -> Result<()> {
     .await?;
     let taken = started.elapsed();
     ensure!(taken > Duration::from_secs(2), "it died after {taken:?}");
-    ensure!(taken < Duration::from_millis(5_500), "a lease of 3 s died after {taken:?}");
+    ensure!(
+        taken < Duration::from_millis(5_500),
+        "a lease of 3 s died after {taken:?}"
+    );
     Ok(())
 }
 

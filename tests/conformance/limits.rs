@@ -21,23 +21,40 @@ async fn a_value_near_the_limit_is_stored(scene: Scene) -> Result<()> {
     let value = vec![b'v'; REQUEST_BYTES_MAX - 1_000];
     client.put(ask::put(scene.key("k"), value.clone())).await?;
     for serializable in [false, true] {
-        let answer = client.range(RangeRequest { serializable, ..ask::get(scene.key("k")) }).await?;
+        let answer = client
+            .range(RangeRequest {
+                serializable,
+                ..ask::get(scene.key("k"))
+            })
+            .await?;
         expect::same("bytes", answer.kvs[0].value.len(), value.len())?;
     }
-    client.delete(ask::delete(scene.key("k"))).await.map(drop).map_err(Into::into)
+    client
+        .delete(ask::delete(scene.key("k")))
+        .await
+        .map(drop)
+        .map_err(Into::into)
 }
 
 async fn a_request_above_the_limit_is_refused(scene: Scene) -> Result<()> {
     let client = scene.client()?;
     for bytes in [REQUEST_BYTES_MAX + 1, 1_600_000, 2_000_000] {
-        let answer = client.put(ask::put(scene.key("k"), vec![b'v'; bytes])).await;
+        let answer = client
+            .put(ask::put(scene.key("k"), vec![b'v'; bytes]))
+            .await;
         expect::refused(answer, Code::InvalidArgument, TOO_LARGE)?;
     }
-    expect::same("stored", client.range(ask::get(scene.key("k"))).await?.count, 0)
+    expect::same(
+        "stored",
+        client.range(ask::get(scene.key("k"))).await?.count,
+        0,
+    )
 }
 
 async fn a_txn_above_the_limit_is_refused(scene: Scene) -> Result<()> {
-    let puts = (0..2).map(|n| ask::op_put(scene.key(&n.to_string()), vec![b'v'; 800_000])).collect();
+    let puts = (0..2)
+        .map(|n| ask::op_put(scene.key(&n.to_string()), vec![b'v'; 800_000]))
+        .collect();
     let answer = scene.client()?.txn(ask::all_of(puts)).await;
     expect::refused(answer, Code::InvalidArgument, TOO_LARGE)
 }
@@ -47,19 +64,29 @@ async fn a_message_above_the_transport_limit_is_refused(scene: Scene) -> Result<
     let request = ask::put(scene.key("k"), vec![b'v'; 3 << 20]);
     let size = prost::Message::encoded_len(&request);
     let text = format!("grpc: received message larger than max ({size} vs. 2097152)");
-    expect::refused(scene.client()?.put(request).await, Code::ResourceExhausted, &text)
+    expect::refused(
+        scene.client()?.put(request).await,
+        Code::ResourceExhausted,
+        &text,
+    )
 }
 
 async fn a_large_read_request_is_allowed(scene: Scene) -> Result<()> {
     // Reads do not go through raft: only the transport's limit holds.
     let key = vec![b'k'; 1_900_000];
-    expect::same("count", scene.client()?.range(ask::get(key)).await?.count, 0)
+    expect::same(
+        "count",
+        scene.client()?.range(ask::get(key)).await?.count,
+        0,
+    )
 }
 
 async fn a_refusal_leaves_the_connection_whole(scene: Scene) -> Result<()> {
     let client = scene.client()?;
     for _ in 0..3 {
-        let answer = client.put(ask::put(scene.key("k"), vec![b'v'; 3 << 20])).await;
+        let answer = client
+            .put(ask::put(scene.key("k"), vec![b'v'; 3 << 20]))
+            .await;
         expect::refused_with(answer, Code::ResourceExhausted, |_| true)?;
         client.put(ask::put(scene.key("small"), "v")).await?;
     }

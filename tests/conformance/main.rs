@@ -3,15 +3,29 @@
 //!
 //! Method: stock etcd proves the suite; what differs elsewhere is in `differences.rs`, reviewed line by
 //! line. Words on the command line choose targets and cases: `-- gateway-3.6 watch`.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a test tells what it saw")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test tells what it saw"
+)]
 
+mod auth;
+mod cluster;
 mod compaction;
 mod delete;
 mod differences;
 mod headers;
 mod history;
+mod http;
+mod json;
 mod keepalive;
+mod kubernetes;
+mod leader;
 mod lease;
+mod limits;
+mod locks;
+mod maintenance;
+mod proxy_table;
 mod put;
 mod range;
 mod range_refused;
@@ -19,17 +33,11 @@ mod range_sorted;
 mod txn;
 mod txn_compare;
 mod txn_refused;
-mod cluster;
-mod kubernetes;
-mod leader;
-mod limits;
-mod locks;
-mod maintenance;
-mod wire;
 mod watch_create;
 mod watch_events;
 mod watch_history;
 mod watch_progress;
+mod wire;
 
 use std::process::ExitCode;
 
@@ -58,6 +66,10 @@ const AREAS: &[&[Case]] = &[
     watch_events::CASES,
     watch_history::CASES,
     watch_progress::CASES,
+    proxy_table::CASES,
+    json::CASES,
+    http::CASES,
+    auth::CASES,
     wire::CASES,
     maintenance::CASES,
     locks::CASES,
@@ -82,10 +94,17 @@ fn run() -> Result<bool> {
     let choice = Choice::from_args();
     let cases: Vec<Case> = AREAS.iter().flat_map(|area| area.iter().copied()).collect();
     let kinds = Kind::all()?;
-    if kinds.iter().any(|kind| kind.is_ours() && choice.may_take(*kind)) && !choice.is_list() {
+    if kinds
+        .iter()
+        .any(|kind| kind.is_ours() && choice.may_take(*kind))
+        && !choice.is_list()
+    {
         // Says what to do when it is missing.
         drop(gateway::binary());
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
     runtime.block_on(suite::run(&kinds, &cases, differences::LISTED, &choice))
 }

@@ -6,7 +6,9 @@ use meridian_etcd_api::{
     etcdserverpb::{WatchCreateRequest, watch_create_request::FilterType},
     mvccpb::{Event, KeyValue, event::EventType},
 };
-use meridian_tests::{ask, cases, client::Client, expect, suite::Scene, watching, watching::Watching};
+use meridian_tests::{
+    ask, cases, client::Client, expect, suite::Scene, watching, watching::Watching,
+};
 
 cases!("watch_events";
     Alone: a_put_brings_the_whole_key, a_deletion_brings_key_and_revision_only, prev_kv_is_the_value_before,
@@ -25,9 +27,15 @@ fn kv(event: &Event) -> Result<&KeyValue> {
 async fn a_put_brings_the_whole_key(scene: Scene) -> Result<()> {
     let client = scene.client()?;
     let lease = client.lease_grant(ask::lease(100)).await?.id;
-    let (mut watching, created) = Watching::start(&client, watching::of_key(scene.key("k"))).await?;
+    let (mut watching, created) =
+        Watching::start(&client, watching::of_key(scene.key("k"))).await?;
     client.put(ask::put(scene.key("k"), "1")).await?;
-    client.put(meridian_etcd_api::etcdserverpb::PutRequest { lease, ..ask::put(scene.key("k"), "2") }).await?;
+    client
+        .put(meridian_etcd_api::etcdserverpb::PutRequest {
+            lease,
+            ..ask::put(scene.key("k"), "2")
+        })
+        .await?;
     let stored = client.range(ask::get(scene.key("k"))).await?.kvs.remove(0);
     let events = watching.events(2).await?;
     expect::same("type", events[1].r#type(), EventType::Put)?;
@@ -40,15 +48,32 @@ async fn a_deletion_brings_key_and_revision_only(scene: Scene) -> Result<()> {
     let client = scene.client()?;
     client.put(ask::put(scene.key("k"), "1")).await?;
     let (mut watching, _) = Watching::start(&client, watching::of_key(scene.key("k"))).await?;
-    let gone = expect::revision(client.delete(ask::delete(scene.key("k"))).await?.header.as_ref())?;
+    let gone = expect::revision(
+        client
+            .delete(ask::delete(scene.key("k")))
+            .await?
+            .header
+            .as_ref(),
+    )?;
     let event = watching.events(1).await?.remove(0);
-    let expected = KeyValue { key: scene.key("k"), mod_revision: gone, ..Default::default() };
-    expect::same("event", (event.r#type(), event.kv, event.prev_kv), (EventType::Delete, Some(expected), None))
+    let expected = KeyValue {
+        key: scene.key("k"),
+        mod_revision: gone,
+        ..Default::default()
+    };
+    expect::same(
+        "event",
+        (event.r#type(), event.kv, event.prev_kv),
+        (EventType::Delete, Some(expected), None),
+    )
 }
 
 async fn prev_kv_is_the_value_before(scene: Scene) -> Result<()> {
     let client = scene.client()?;
-    let request = WatchCreateRequest { prev_kv: true, ..watching::of_key(scene.key("k")) };
+    let request = WatchCreateRequest {
+        prev_kv: true,
+        ..watching::of_key(scene.key("k"))
+    };
     let (mut watching, _) = Watching::start(&client, request).await?;
     let mut states = vec![None];
     for value in ["1", "2"] {
@@ -58,7 +83,12 @@ async fn prev_kv_is_the_value_before(scene: Scene) -> Result<()> {
     client.delete(ask::delete(scene.key("k"))).await?;
     states.push(None);
     client.put(ask::put(scene.key("k"), "3")).await?;
-    let found: Vec<_> = watching.events(4).await?.into_iter().map(|event| event.prev_kv).collect();
+    let found: Vec<_> = watching
+        .events(4)
+        .await?
+        .into_iter()
+        .map(|event| event.prev_kv)
+        .collect();
     expect::same("prev_kv", found, states)
 }
 
@@ -67,24 +97,36 @@ async fn prev_kv_comes_only_when_asked(scene: Scene) -> Result<()> {
     client.put(ask::put(scene.key("k"), "1")).await?;
     let mut watching = Watching::open(&client);
     watching.created(watching::of_key(scene.key("k"))).await?;
-    watching.created(WatchCreateRequest { prev_kv: true, ..watching::of_key(scene.key("k")) }).await?;
+    watching
+        .created(WatchCreateRequest {
+            prev_kv: true,
+            ..watching::of_key(scene.key("k"))
+        })
+        .await?;
     client.put(ask::put(scene.key("k"), "2")).await?;
     for _ in 0..2 {
         let answer = watching.batch().await?;
-        expect::same("has prev_kv", answer.events[0].prev_kv.is_some(), answer.watch_id == 1)?;
+        expect::same(
+            "has prev_kv",
+            answer.events[0].prev_kv.is_some(),
+            answer.watch_id == 1,
+        )?;
     }
     Ok(())
 }
 
 async fn every_change_comes_once_in_order(scene: Scene) -> Result<()> {
     let client = scene.client()?;
-    let (mut watching, created) = Watching::start(&client, watching::of_prefix(&scene.prefix())).await?;
+    let (mut watching, created) =
+        Watching::start(&client, watching::of_prefix(&scene.prefix())).await?;
     let first = expect::revision(created.header.as_ref())? + 1;
     let writers = (0..8).map(|writer| {
         let (client, scene) = (client.clone(), scene.clone());
         tokio::spawn(async move {
             for n in 0..40 {
-                client.put(ask::put(scene.key(&format!("{writer}")), n.to_string())).await?;
+                client
+                    .put(ask::put(scene.key(&format!("{writer}")), n.to_string()))
+                    .await?;
             }
             anyhow::Ok(())
         })
@@ -93,7 +135,10 @@ async fn every_change_comes_once_in_order(scene: Scene) -> Result<()> {
         writer.await??;
     }
     let events = watching.events(320).await?;
-    let found: Vec<i64> = events.iter().map(|event| kv(event).map(|kv| kv.mod_revision)).collect::<Result<_>>()?;
+    let found: Vec<i64> = events
+        .iter()
+        .map(|event| kv(event).map(|kv| kv.mod_revision))
+        .collect::<Result<_>>()?;
     expect::same("revisions", found, (first..first + 320).collect::<Vec<_>>())
 }
 
@@ -104,12 +149,18 @@ async fn one_revision_comes_together(scene: Scene) -> Result<()> {
         let txn = ask::all_of(vec![
             ask::op_put(scene.key("z"), round.to_string()),
             ask::op_delete(ask::delete(scene.key("a"))),
-            ask::op_txn(ask::all_of(vec![ask::op_put(scene.key("b"), round.to_string())])),
+            ask::op_txn(ask::all_of(vec![ask::op_put(
+                scene.key("b"),
+                round.to_string(),
+            )])),
         ]);
         client.txn(txn).await?;
         let events = watching.batch().await?.events;
         // In the order of operations, and all of them in one answer.
-        let keys: Vec<Bytes> = events.iter().map(|event| kv(event).map(|kv| kv.key.clone())).collect::<Result<_>>()?;
+        let keys: Vec<Bytes> = events
+            .iter()
+            .map(|event| kv(event).map(|kv| kv.key.clone()))
+            .collect::<Result<_>>()?;
         expect::same("keys", keys, super::range::keys(&scene, &["z", "a", "b"]))?;
         client.put(ask::put(scene.key("a"), "")).await?;
         watching.events(1).await?;
@@ -121,18 +172,39 @@ async fn five_thousand_puts_of_one_revision_come_together(scene: Scene) -> Resul
     let client = scene.client()?;
     let (mut watching, _) = Watching::start(&client, watching::of_prefix(&scene.prefix())).await?;
     let puts = |from: usize, n: usize| -> Vec<_> {
-        (from..from + n).map(|n| ask::op_put(scene.key(&format!("{n:05}")), "v")).collect()
+        (from..from + n)
+            .map(|n| ask::op_put(scene.key(&format!("{n:05}")), "v"))
+            .collect()
     };
-    let middle = |m: usize| ask::all_of((0..20).map(|n| ask::op_txn(ask::all_of(puts(m * 1000 + n * 50, 50)))).collect());
-    client.txn(ask::all_of((0..5).map(|m| ask::op_txn(middle(m))).collect())).await?;
+    let middle = |m: usize| {
+        ask::all_of(
+            (0..20)
+                .map(|n| ask::op_txn(ask::all_of(puts(m * 1000 + n * 50, 50))))
+                .collect(),
+        )
+    };
+    client
+        .txn(ask::all_of(
+            (0..5).map(|m| ask::op_txn(middle(m))).collect(),
+        ))
+        .await?;
     let answer = watching.batch().await?;
     expect::same("events", answer.events.len(), 5000)?;
-    let keys: Vec<&Bytes> = answer.events.iter().filter_map(|event| Some(&event.kv.as_ref()?.key)).collect();
+    let keys: Vec<&Bytes> = answer
+        .events
+        .iter()
+        .filter_map(|event| Some(&event.kv.as_ref()?.key))
+        .collect();
     expect::same("in the order of operations", keys.is_sorted(), true)
 }
 
 /// Writes `writes`, then `last`; gives the keys of all events up to that of `last`.
-async fn seen(client: &Client, watching: &mut Watching, writes: &[Bytes], last: &Bytes) -> Result<Vec<Bytes>> {
+async fn seen(
+    client: &Client,
+    watching: &mut Watching,
+    writes: &[Bytes],
+    last: &Bytes,
+) -> Result<Vec<Bytes>> {
     for key in writes {
         client.put(ask::put(key.clone(), "")).await?;
     }
@@ -150,7 +222,11 @@ async fn a_key_is_not_its_prefix(scene: Scene) -> Result<()> {
     let client = scene.client()?;
     let (mut watching, _) = Watching::start(&client, watching::of_key(scene.key("k"))).await?;
     let others = super::range::keys(&scene, &["", "j", "k\0", "ka", "l"]);
-    expect::same("seen", seen(&client, &mut watching, &others, &scene.key("k")).await?, vec![scene.key("k")])
+    expect::same(
+        "seen",
+        seen(&client, &mut watching, &others, &scene.key("k")).await?,
+        vec![scene.key("k")],
+    )
 }
 
 async fn a_prefix_is_all_below(scene: Scene) -> Result<()> {
@@ -158,29 +234,58 @@ async fn a_prefix_is_all_below(scene: Scene) -> Result<()> {
     let (mut watching, _) = Watching::start(&client, watching::of_prefix(&scene.key("k"))).await?;
     let writes = super::range::keys(&scene, &["j", "k", "k\u{7f}", "l", "kz"]);
     let found = seen(&client, &mut watching, &writes, &scene.key("k last")).await?;
-    expect::same("seen", found, super::range::keys(&scene, &["k", "k\u{7f}", "kz", "k last"]))
+    expect::same(
+        "seen",
+        found,
+        super::range::keys(&scene, &["k", "k\u{7f}", "kz", "k last"]),
+    )
 }
 
 async fn an_end_of_zero_byte_is_to_the_last_key(scene: Scene) -> Result<()> {
     let client = scene.client()?;
-    let request = WatchCreateRequest { range_end: Bytes::from_static(b"\0"), ..watching::of_key(scene.key("k")) };
+    let request = WatchCreateRequest {
+        range_end: Bytes::from_static(b"\0"),
+        ..watching::of_key(scene.key("k"))
+    };
     let (mut watching, _) = Watching::start(&client, request).await?;
-    let writes = [scene.key("j"), scene.key("k"), Bytes::from_static(b"~beyond")];
+    let writes = [
+        scene.key("j"),
+        scene.key("k"),
+        Bytes::from_static(b"~beyond"),
+    ];
     let found = seen(&client, &mut watching, &writes, &scene.key("l")).await?;
-    expect::same("seen", found, vec![scene.key("k"), Bytes::from_static(b"~beyond"), scene.key("l")])
+    expect::same(
+        "seen",
+        found,
+        vec![
+            scene.key("k"),
+            Bytes::from_static(b"~beyond"),
+            scene.key("l"),
+        ],
+    )
 }
 
 async fn an_empty_key_to_zero_byte_is_everything(scene: Scene) -> Result<()> {
     let client = scene.client()?;
     for key in [Bytes::new(), Bytes::from_static(b"\0")] {
-        let request = WatchCreateRequest { range_end: Bytes::from_static(b"\0"), ..watching::of_key(key) };
+        let request = WatchCreateRequest {
+            range_end: Bytes::from_static(b"\0"),
+            ..watching::of_key(key)
+        };
         let (mut watching, _) = Watching::start(&client, request).await?;
-        let writes = [Bytes::from_static(b"\0first"), Bytes::from_static(b"\xff\xff")];
+        let writes = [
+            Bytes::from_static(b"\0first"),
+            Bytes::from_static(b"\xff\xff"),
+        ];
         let found = seen(&client, &mut watching, &writes, &scene.key("k")).await?;
         expect::same("seen", found, [&writes[..], &[scene.key("k")]].concat())?;
     }
     client.delete(ask::delete("\0first")).await?;
-    client.delete(ask::delete(Bytes::from_static(b"\xff\xff"))).await.map(drop).map_err(Into::into)
+    client
+        .delete(ask::delete(Bytes::from_static(b"\xff\xff")))
+        .await
+        .map(drop)
+        .map_err(Into::into)
 }
 
 /// Puts and deletes `k`, then changes `k2` in both ways; gives what a filtered watch of both saw of it.
@@ -188,18 +293,31 @@ async fn filtered(scene: &Scene, filters: &[FilterType]) -> Result<Vec<(EventTyp
     let client = scene.client()?;
     let filters = filters.iter().map(|filter| i32::from(*filter)).collect();
     let mut watching = Watching::open(&client);
-    watching.created(WatchCreateRequest { filters, ..watching::of_prefix(&scene.key("k")) }).await?;
+    watching
+        .created(WatchCreateRequest {
+            filters,
+            ..watching::of_prefix(&scene.key("k"))
+        })
+        .await?;
     // A second watch on the same stream tells when the first has had its chance.
-    let marker = watching.created(watching::of_key(scene.key("marker"))).await?.watch_id;
+    let marker = watching
+        .created(watching::of_key(scene.key("marker")))
+        .await?
+        .watch_id;
     client.put(ask::put(scene.key("k"), "")).await?;
     client.delete(ask::delete(scene.key("k"))).await?;
-    client.txn(ask::all_of(vec![ask::op_put(scene.key("k2"), "")])).await?;
+    client
+        .txn(ask::all_of(vec![ask::op_put(scene.key("k2"), "")]))
+        .await?;
     client.delete(ask::delete(scene.key("k2"))).await?;
     client.put(ask::put(scene.key("marker"), "")).await?;
     let mut found = Vec::new();
     loop {
         let answer = watching.next().await?;
-        ensure!(!answer.events.is_empty(), "an answer without events: {answer:?}");
+        ensure!(
+            !answer.events.is_empty(),
+            "an answer without events: {answer:?}"
+        );
         if answer.watch_id == marker {
             return Ok(found);
         }
@@ -210,24 +328,52 @@ async fn filtered(scene: &Scene, filters: &[FilterType]) -> Result<Vec<(EventTyp
 }
 
 async fn puts_can_be_filtered_out(scene: Scene) -> Result<()> {
-    let expected = vec![(EventType::Delete, scene.key("k")), (EventType::Delete, scene.key("k2"))];
-    expect::same("events", filtered(&scene, &[FilterType::Noput]).await?, expected)
+    let expected = vec![
+        (EventType::Delete, scene.key("k")),
+        (EventType::Delete, scene.key("k2")),
+    ];
+    expect::same(
+        "events",
+        filtered(&scene, &[FilterType::Noput]).await?,
+        expected,
+    )
 }
 
 async fn deletions_can_be_filtered_out(scene: Scene) -> Result<()> {
-    let expected = vec![(EventType::Put, scene.key("k")), (EventType::Put, scene.key("k2"))];
-    expect::same("events", filtered(&scene, &[FilterType::Nodelete]).await?, expected)
+    let expected = vec![
+        (EventType::Put, scene.key("k")),
+        (EventType::Put, scene.key("k2")),
+    ];
+    expect::same(
+        "events",
+        filtered(&scene, &[FilterType::Nodelete]).await?,
+        expected,
+    )
 }
 
 async fn all_can_be_filtered_out(scene: Scene) -> Result<()> {
-    expect::same("events", filtered(&scene, &[FilterType::Noput, FilterType::Nodelete]).await?, vec![])
+    expect::same(
+        "events",
+        filtered(&scene, &[FilterType::Noput, FilterType::Nodelete]).await?,
+        vec![],
+    )
 }
 
 async fn changes_made_at_the_home_come_too(scene: Scene) -> Result<()> {
     let home = scene.target()?.connect_home().await?;
-    let (mut watching, _) = Watching::start(&scene.client()?, watching::of_key(scene.key("k"))).await?;
-    let at = expect::revision(home.put(ask::put(scene.key("k"), "")).await?.header.as_ref())?;
-    expect::same("revision", kv(&watching.events(1).await?[0])?.mod_revision, at)
+    let (mut watching, _) =
+        Watching::start(&scene.client()?, watching::of_key(scene.key("k"))).await?;
+    let at = expect::revision(
+        home.put(ask::put(scene.key("k"), ""))
+            .await?
+            .header
+            .as_ref(),
+    )?;
+    expect::same(
+        "revision",
+        kv(&watching.events(1).await?[0])?.mod_revision,
+        at,
+    )
 }
 
 async fn each_watch_gets_its_own_events(scene: Scene) -> Result<()> {
@@ -253,24 +399,48 @@ async fn a_key_made_anew_begins_anew(scene: Scene) -> Result<()> {
     client.put(ask::put(scene.key("k"), "")).await?;
     let events = watching.events(3).await?;
     let last = kv(&events[2])?;
-    expect::same("version and creation", (last.version, last.create_revision), (1, last.mod_revision))
+    expect::same(
+        "version and creation",
+        (last.version, last.create_revision),
+        (1, last.mod_revision),
+    )
 }
 
 async fn big_revisions_split_only_when_asked(scene: Scene) -> Result<()> {
     let client = scene.client()?;
     // 1.4 MB now and 1.4 MB before are more than the 2 MiB at which etcd splits.
-    let puts = |fill: u8| ask::all_of((0..10).map(|n| ask::op_put(scene.key(&n.to_string()), vec![fill; 140_000])).collect());
+    let puts = |fill: u8| {
+        ask::all_of(
+            (0..10)
+                .map(|n| ask::op_put(scene.key(&n.to_string()), vec![fill; 140_000]))
+                .collect(),
+        )
+    };
     client.txn(puts(b'a')).await?;
-    let request = WatchCreateRequest { prev_kv: true, ..watching::of_prefix(&scene.prefix()) };
+    let request = WatchCreateRequest {
+        prev_kv: true,
+        ..watching::of_prefix(&scene.prefix())
+    };
     let (mut whole, _) = Watching::start(&client, request.clone()).await?;
-    let (mut split, _) = Watching::start(&client, WatchCreateRequest { fragment: true, ..request }).await?;
+    let (mut split, _) = Watching::start(
+        &client,
+        WatchCreateRequest {
+            fragment: true,
+            ..request
+        },
+    )
+    .await?;
     let at = expect::revision(client.txn(puts(b'b')).await?.header.as_ref())?;
     let answer = whole.batch().await?;
     expect::same("whole", (answer.events.len(), answer.fragment), (10, false))?;
     let (mut events, mut parts) = (Vec::new(), 0);
     loop {
         let answer = split.batch().await?;
-        expect::same("revision of a part", expect::revision(answer.header.as_ref())?, at)?;
+        expect::same(
+            "revision of a part",
+            expect::revision(answer.header.as_ref())?,
+            at,
+        )?;
         events.extend(answer.events);
         parts += 1;
         if !answer.fragment {
@@ -279,7 +449,11 @@ async fn big_revisions_split_only_when_asked(scene: Scene) -> Result<()> {
     }
     ensure!(parts > 1, "not split");
     expect::same("events", events, answer.events)?;
-    client.delete(ask::delete_all(&scene.prefix())).await.map(drop).map_err(Into::into)
+    client
+        .delete(ask::delete_all(&scene.prefix()))
+        .await
+        .map(drop)
+        .map_err(Into::into)
 }
 
 async fn the_header_is_never_behind(scene: Scene) -> Result<()> {
@@ -290,8 +464,15 @@ async fn the_header_is_never_behind(scene: Scene) -> Result<()> {
         client.put(ask::put(scene.key("k"), "")).await?;
         let answer = watching.batch().await?;
         let revision = expect::revision(answer.header.as_ref())?;
-        let newest = answer.events.iter().filter_map(|event| Some(event.kv.as_ref()?.mod_revision)).max();
-        ensure!(newest.is_some_and(|newest| revision >= newest), "header {revision}, events to {newest:?}");
+        let newest = answer
+            .events
+            .iter()
+            .filter_map(|event| Some(event.kv.as_ref()?.mod_revision))
+            .max();
+        ensure!(
+            newest.is_some_and(|newest| revision >= newest),
+            "header {revision}, events to {newest:?}"
+        );
         ensure!(revision >= shown, "header {revision} after {shown}");
         shown = revision;
     }

@@ -1,1 +1,10 @@
-fn main() {}
+//! The gateway as a whole, as a process before a real etcd and over a bad network.
+#![allow(clippy::print_stdout, reason = "a test tells what it saw")]
+
+mod bootstrap;
+mod bounds;
+mod configuration;
+mod dev;
+mod drain;
+mod levels;
+mod region;

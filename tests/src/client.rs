@@ -39,7 +39,10 @@ impl Client {
         let endpoint = Endpoint::from_shared(url.to_owned()).context("an endpoint is a URL")?;
         // A Status must not hide behind a slow connect: loopback answers at once or never.
         let endpoint = endpoint.connect_timeout(Duration::from_secs(5));
-        Ok(Self { channel: endpoint.connect_lazy(), metadata: MetadataMap::new() })
+        Ok(Self {
+            channel: endpoint.connect_lazy(),
+            metadata: MetadataMap::new(),
+        })
     }
 
     /// The same connection with one more metadata entry on every call.
@@ -82,7 +85,8 @@ impl Client {
         Q: Message + Send + Sync + 'static,
         A: Message + Default + Send + Sync + 'static,
     {
-        self.unary_coded(path, message, ProstCodec::<Q, A>::default()).await
+        self.unary_coded(path, message, ProstCodec::<Q, A>::default())
+            .await
     }
 
     /// Calls `path` with these very bytes.
@@ -90,10 +94,17 @@ impl Client {
     /// # Errors
     /// The status that the server answered.
     pub async fn unary_bytes(&self, path: &'static str, message: Bytes) -> Result<Bytes, Status> {
-        self.unary_coded(path, message, BytesCodec).await.map(Response::into_inner)
+        self.unary_coded(path, message, BytesCodec)
+            .await
+            .map(Response::into_inner)
     }
 
-    async fn unary_coded<Q, A, C>(&self, path: &'static str, message: Q, codec: C) -> Result<Response<A>, Status>
+    async fn unary_coded<Q, A, C>(
+        &self,
+        path: &'static str,
+        message: Q,
+        codec: C,
+    ) -> Result<Response<A>, Status>
     where
         Q: Send + Sync + 'static,
         A: Send + Sync + 'static,
@@ -101,11 +112,22 @@ impl Client {
     {
         let mut grpc = self.grpc();
         let call = async {
-            grpc.ready().await.map_err(|error| Status::unavailable(format!("connect: {error}")))?;
-            grpc.unary(self.request(message), PathAndQuery::from_static(path), codec).await
+            grpc.ready()
+                .await
+                .map_err(|error| Status::unavailable(format!("connect: {error}")))?;
+            grpc.unary(
+                self.request(message),
+                PathAndQuery::from_static(path),
+                codec,
+            )
+            .await
         };
         let answer = tokio::time::timeout(CALL_PATIENCE, call).await;
-        answer.unwrap_or_else(|_| Err(Status::unknown(format!("no answer within {CALL_PATIENCE:?} (harness)"))))
+        answer.unwrap_or_else(|_| {
+            Err(Status::unknown(format!(
+                "no answer within {CALL_PATIENCE:?} (harness)"
+            )))
+        })
     }
 
     /// Opens a stream in both directions.
@@ -115,7 +137,12 @@ impl Client {
         Q: Message + Send + Sync + 'static,
         A: Message + Default + Send + Sync + 'static,
     {
-        Conversation::open(self.grpc(), self.metadata.clone(), path, ProstCodec::default())
+        Conversation::open(
+            self.grpc(),
+            self.metadata.clone(),
+            path,
+            ProstCodec::default(),
+        )
     }
 
     /// Opens a stream in both directions that carries these very bytes.

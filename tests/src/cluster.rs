@@ -33,7 +33,11 @@ impl ClusterPlan {
     /// A cluster of `members` with nothing unusual about it.
     #[must_use]
     pub fn new(release: &'static Release, members: usize) -> Self {
-        Self { release, members, flags: Vec::new() }
+        Self {
+            release,
+            members,
+            flags: Vec::new(),
+        }
     }
 
     /// The same with one flag more.
@@ -98,13 +102,19 @@ impl Cluster {
     }
 
     fn prepare(plan: &ClusterPlan) -> Result<Self> {
-        let dir = tempfile::Builder::new().prefix("meridian-etcd-").tempdir().context("make a folder")?;
+        let dir = tempfile::Builder::new()
+            .prefix("meridian-etcd-")
+            .tempdir()
+            .context("make a folder")?;
         let mut addresses = Vec::new();
         for _ in 0..plan.members {
             addresses.push(ports::free::<2>()?);
         }
-        let initial: Vec<String> =
-            addresses.iter().enumerate().map(|(n, [_, peer])| format!("m{n}=http://{peer}")).collect();
+        let initial: Vec<String> = addresses
+            .iter()
+            .enumerate()
+            .map(|(n, [_, peer])| format!("m{n}=http://{peer}"))
+            .collect();
         let initial = initial.join(",");
         let members = addresses.iter().enumerate().map(|(n, [client, peer])| {
             let name = format!("m{n}");
@@ -116,17 +126,37 @@ impl Cluster {
                 args.push("--unsafe-no-fsync".to_owned());
             }
             args.extend(plan.flags.iter().cloned());
-            Member { log: dir.path().join(format!("{name}.log")), name, client: *client, args, process: None }
+            Member {
+                log: dir.path().join(format!("{name}.log")),
+                name,
+                client: *client,
+                args,
+                process: None,
+            }
         });
-        Ok(Self { release: plan.release, members: members.collect(), dir })
+        Ok(Self {
+            release: plan.release,
+            members: members.collect(),
+            dir,
+        })
     }
 
     fn launch(&mut self, n: usize) -> Result<()> {
         let member = &mut self.members[n];
         let name = format!("etcd {} {}", self.release.version, member.name);
         // Go's runtime spreads over all cores unless told: a test machine has few.
-        let env = [("GOMAXPROCS", "2"), ("ETCD_UNSUPPORTED_ARCH", ""), ("GOGC", "200")];
-        member.process = Some(Process::start(&name, &self.release.etcd, &member.args, &env, &member.log)?);
+        let env = [
+            ("GOMAXPROCS", "2"),
+            ("ETCD_UNSUPPORTED_ARCH", ""),
+            ("GOGC", "200"),
+        ];
+        member.process = Some(Process::start(
+            &name,
+            &self.release.etcd,
+            &member.args,
+            &env,
+            &member.log,
+        )?);
         Ok(())
     }
 
@@ -140,12 +170,18 @@ impl Cluster {
     async fn member_serves(&mut self, n: usize) -> Result<()> {
         let url = self.endpoint(n);
         eventually(SOON, "an etcd member serves linearizable reads", || {
-            let ended = self.members[n].process.as_mut().and_then(|process| process.ended().ok().flatten());
+            let ended = self.members[n]
+                .process
+                .as_mut()
+                .and_then(|process| process.ended().ok().flatten());
             let url = url.clone();
             async move {
                 ensure!(ended.is_none(), "it ended");
                 let client = Client::connect(&url)?;
-                let request = pb::RangeRequest { key: "health".into(), ..Default::default() };
+                let request = pb::RangeRequest {
+                    key: "health".into(),
+                    ..Default::default()
+                };
                 within(Duration::from_secs(2), "a read", client.range(request)).await??;
                 Ok(())
             }
@@ -154,13 +190,21 @@ impl Cluster {
     }
 
     fn clashed(&self) -> bool {
-        self.members.iter().any(|member| member.process.as_ref().is_some_and(|p| ports::clashed(&p.log())))
+        self.members.iter().any(|member| {
+            member
+                .process
+                .as_ref()
+                .is_some_and(|p| ports::clashed(&p.log()))
+        })
     }
 
     /// The last log lines of every member.
     #[must_use]
     pub fn log_tails(&self) -> String {
-        let tails = self.members.iter().filter_map(|member| Some(member.process.as_ref()?.log_tail()));
+        let tails = self
+            .members
+            .iter()
+            .filter_map(|member| Some(member.process.as_ref()?.log_tail()));
         tails.collect::<Vec<_>>().join("\n")
     }
 
@@ -207,8 +251,15 @@ impl Cluster {
     pub async fn leader(&self) -> Result<usize> {
         eventually(SOON, "the cluster has a leader", || async {
             for n in 0..self.members.len() {
-                let Ok(client) = Client::connect(&self.endpoint(n)) else { continue };
-                let status = within(Duration::from_secs(1), "status", client.status(pb::StatusRequest {})).await;
+                let Ok(client) = Client::connect(&self.endpoint(n)) else {
+                    continue;
+                };
+                let status = within(
+                    Duration::from_secs(1),
+                    "status",
+                    client.status(pb::StatusRequest {}),
+                )
+                .await;
                 let Ok(Ok(status)) = status else { continue };
                 let own = status.header.map_or(0, |header| header.member_id);
                 if status.leader != 0 && status.leader == own {
@@ -230,7 +281,9 @@ impl Cluster {
     /// # Errors
     /// When it does not end.
     pub async fn stop(&mut self, n: usize) -> Result<()> {
-        let Some(mut process) = self.members[n].process.take() else { return Ok(()) };
+        let Some(mut process) = self.members[n].process.take() else {
+            return Ok(());
+        };
         process.signal(Signal::TERM)?;
         process.ends(SOON).await?;
         Ok(())
@@ -253,7 +306,10 @@ impl Cluster {
     }
 
     fn process(&self, n: usize) -> Result<&Process> {
-        self.members[n].process.as_ref().context("the member is not running")
+        self.members[n]
+            .process
+            .as_ref()
+            .context("the member is not running")
     }
 
     /// Starts member `n` again on its old data; does not wait for it.

@@ -10,7 +10,9 @@ use futures_util::StreamExt;
 use http::uri::PathAndQuery;
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::UnboundedReceiverStream;
-use tonic::{Code, Request, Status, client::Grpc, codec::Codec, metadata::MetadataMap, transport::Channel};
+use tonic::{
+    Code, Request, Status, client::Grpc, codec::Codec, metadata::MetadataMap, transport::Channel,
+};
 
 /// How long an answer that must come may take.
 pub const ANSWER_PATIENCE: Duration = Duration::from_secs(10);
@@ -28,7 +30,12 @@ pub struct Conversation<Q, A> {
 }
 
 impl<Q: Send + Sync + 'static, A: Send + Sync + 'static> Conversation<Q, A> {
-    pub(crate) fn open<C>(mut grpc: Grpc<Channel>, metadata: MetadataMap, path: &'static str, codec: C) -> Self
+    pub(crate) fn open<C>(
+        mut grpc: Grpc<Channel>,
+        metadata: MetadataMap,
+        path: &'static str,
+        codec: C,
+    ) -> Self
     where
         C: Codec<Encode = Q, Decode = A> + Send + Sync + 'static,
     {
@@ -58,7 +65,12 @@ impl<Q: Send + Sync + 'static, A: Send + Sync + 'static> Conversation<Q, A> {
                 }
             }
         });
-        Self { requests: Some(requests), answers, opened: Some(opened), task }
+        Self {
+            requests: Some(requests),
+            answers,
+            opened: Some(opened),
+            task,
+        }
     }
 
     /// Sends one message; a stream that has ended swallows it, as a network would.
@@ -78,7 +90,9 @@ impl<Q: Send + Sync + 'static, A: Send + Sync + 'static> Conversation<Q, A> {
     /// # Errors
     /// When the stream could not be opened.
     pub async fn headers(&mut self) -> Result<MetadataMap> {
-        let Some(opened) = self.opened.take() else { bail!("the headers have been taken") };
+        let Some(opened) = self.opened.take() else {
+            bail!("the headers have been taken")
+        };
         Ok(crate::wait::within(ANSWER_PATIENCE, "response headers", opened).await??)
     }
 
@@ -97,7 +111,9 @@ impl<Q: Send + Sync + 'static, A: Send + Sync + 'static> Conversation<Q, A> {
     pub async fn next_within(&mut self, patience: Duration) -> Result<A> {
         match tokio::time::timeout(patience, self.answers.recv()).await {
             Ok(Some(Ok(answer))) => Ok(answer),
-            Ok(Some(Err(status))) => bail!("the stream ended: {:?} {}", status.code(), status.message()),
+            Ok(Some(Err(status))) => {
+                bail!("the stream ended: {:?} {}", status.code(), status.message())
+            }
             Ok(None) => bail!("the stream ended: Ok"),
             Err(_) => bail!("no answer on the stream within {patience:?}"),
         }

@@ -20,14 +20,19 @@ pub fn same<G: PartialEq<W> + Debug, W: Debug>(what: &str, got: G, want: W) -> R
 /// # Errors
 /// When it succeeded or was refused otherwise.
 pub fn refused<T: Debug>(answer: Result<T, Status>, code: Code, text: &str) -> Result<()> {
-    refused_with(answer, code, |message| message == text).with_context(|| format!("want {code:?} {text:?}"))
+    refused_with(answer, code, |message| message == text)
+        .with_context(|| format!("want {code:?} {text:?}"))
 }
 
 /// The call was refused with this code and a text that fits.
 ///
 /// # Errors
 /// When it succeeded or was refused otherwise.
-pub fn refused_with<T: Debug>(answer: Result<T, Status>, code: Code, fits: impl Fn(&str) -> bool) -> Result<()> {
+pub fn refused_with<T: Debug>(
+    answer: Result<T, Status>,
+    code: Code,
+    fits: impl Fn(&str) -> bool,
+) -> Result<()> {
     match answer {
         Ok(answer) => {
             let mut shown = format!("{answer:?}");
@@ -36,7 +41,12 @@ pub fn refused_with<T: Debug>(answer: Result<T, Status>, code: Code, fits: impl 
         }
         Err(status) => {
             let fitting = status.code() == code && fits(status.message());
-            ensure!(fitting, "refused with {:?} {:?}", status.code(), status.message());
+            ensure!(
+                fitting,
+                "refused with {:?} {:?}",
+                status.code(),
+                status.message()
+            );
             Ok(())
         }
     }

@@ -28,7 +28,9 @@ const START_TRIES: usize = 5;
 #[must_use]
 pub fn binary() -> PathBuf {
     find_binary().unwrap_or_else(|tried| {
-        panic!("no meridian binary at {tried}: run `cargo build -p meridian-cli`, or set MERIDIAN_BIN")
+        panic!(
+            "no meridian binary at {tried}: run `cargo build -p meridian-cli`, or set MERIDIAN_BIN"
+        )
     })
 }
 
@@ -42,10 +44,17 @@ fn find_binary() -> Result<PathBuf, String> {
     let beside = || {
         let test = env::current_exe().unwrap_or_default();
         // target/debug/deps/it-1234 -> target/debug/meridian
-        test.parent().and_then(Path::parent).map(|dir| dir.join("meridian")).unwrap_or_default()
+        test.parent()
+            .and_then(Path::parent)
+            .map(|dir| dir.join("meridian"))
+            .unwrap_or_default()
     };
     let path = env::var_os("MERIDIAN_BIN").map_or_else(beside, PathBuf::from);
-    if path.is_file() { Ok(path) } else { Err(path.display().to_string()) }
+    if path.is_file() {
+        Ok(path)
+    } else {
+        Err(path.display().to_string())
+    }
 }
 
 /// What to start.
@@ -67,7 +76,13 @@ impl GatewayPlan {
     /// A gateway of region `eu` before `home`.
     #[must_use]
     pub fn before(home: Vec<String>) -> Self {
-        Self { node: "gw-1".to_owned(), region: "eu".to_owned(), home, replica: String::new(), env: Vec::new() }
+        Self {
+            node: "gw-1".to_owned(),
+            region: "eu".to_owned(),
+            home,
+            replica: String::new(),
+            env: Vec::new(),
+        }
     }
 
     fn config(&self, client: SocketAddr, admin: SocketAddr) -> String {
@@ -115,13 +130,28 @@ impl Gateway {
     /// # Errors
     /// When the process cannot be started.
     pub fn launch(plan: &GatewayPlan) -> Result<Self> {
-        let dir = tempfile::Builder::new().prefix("meridian-gateway-").tempdir().context("make a folder")?;
+        let dir = tempfile::Builder::new()
+            .prefix("meridian-gateway-")
+            .tempdir()
+            .context("make a folder")?;
         let [client, admin] = ports::free::<2>()?;
         let file = dir.path().join("gateway.toml");
         fs::write(&file, plan.config(client, admin)).context("write the configuration")?;
-        let args = ["run".to_owned(), "--config".to_owned(), file.display().to_string()].to_vec();
+        let args = [
+            "run".to_owned(),
+            "--config".to_owned(),
+            file.display().to_string(),
+        ]
+        .to_vec();
         let process = spawn(&plan.node, &args, &plan.env, dir.path())?;
-        Ok(Self { client, admin, process, args, env: plan.env.clone(), dir })
+        Ok(Self {
+            client,
+            admin,
+            process,
+            args,
+            env: plan.env.clone(),
+            dir,
+        })
     }
 
     /// Waits until `/readyz` says yes.
@@ -136,7 +166,12 @@ impl Gateway {
                 // Ended means that waiting is in vain, but the log tells why: let the deadline be short.
                 ensure!(ended?.is_none(), "it ended");
                 let answer = plain_http::get(admin, "/readyz").await?;
-                ensure!(answer.status.is_success(), "{} {:?}", answer.status, answer.body);
+                ensure!(
+                    answer.status.is_success(),
+                    "{} {:?}",
+                    answer.status,
+                    answer.body
+                );
                 Ok(())
             }
         })
@@ -182,7 +217,10 @@ impl Gateway {
 }
 
 fn spawn(name: &str, args: &[String], env: &[(String, String)], dir: &Path) -> Result<Process> {
-    let env: Vec<(&str, &str)> = env.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    let env: Vec<(&str, &str)> = env
+        .iter()
+        .map(|(key, value)| (key.as_str(), value.as_str()))
+        .collect();
     Process::start(name, &binary(), args, &env, &dir.join("meridian.log"))
 }
 
@@ -205,7 +243,10 @@ impl Dev {
     /// When it does not come up.
     pub async fn start(round_trip: Duration) -> Result<Self> {
         for _ in 0..START_TRIES {
-            let dir = tempfile::Builder::new().prefix("meridian-dev-").tempdir().context("make a folder")?;
+            let dir = tempfile::Builder::new()
+                .prefix("meridian-dev-")
+                .tempdir()
+                .context("make a folder")?;
             let [us, eu] = ports::free::<2>()?;
             let args = vec![
                 "dev".to_owned(),
@@ -215,7 +256,13 @@ impl Dev {
                 format!("--eu-listen={eu}"),
             ];
             let process = spawn("meridian dev", &args, &[], dir.path())?;
-            let mut dev = Self { us, eu, process, args, dir };
+            let mut dev = Self {
+                us,
+                eu,
+                process,
+                args,
+                dir,
+            };
             match dev.serves().await {
                 Ok(()) => return Ok(dev),
                 Err(_) if ports::clashed(&dev.process.log()) => {}

@@ -3,7 +3,11 @@
 //! Owns the processes it starts (each dies with its handle), the raw client the tests speak with, the
 //! runner of the conformance suite and the checkers of histories. It knows etcd's contract and how to
 //! start a `meridian`; it knows nothing of how a gateway works inside.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a test tells what it saw")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test tells what it saw"
+)]
 
 pub mod ask;
 pub mod client;
@@ -11,6 +15,8 @@ pub mod cluster;
 pub mod conversation;
 pub mod expect;
 pub mod gateway;
+pub mod generate;
+pub mod linearize;
 pub mod plain_http;
 pub mod ports;
 pub mod process;

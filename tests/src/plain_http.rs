@@ -54,9 +54,20 @@ pub async fn post(address: SocketAddr, path: &str, body: impl Into<Bytes>) -> Re
 ///
 /// # Errors
 /// When `path` is none.
-pub fn request(address: SocketAddr, method: Method, path: &str, body: Bytes) -> Result<Request<Full<Bytes>>> {
-    let builder = Request::builder().method(method).uri(path).header(header::HOST, address.to_string());
-    builder.header(header::CONTENT_TYPE, "application/json").body(Full::new(body)).context("build a request")
+pub fn request(
+    address: SocketAddr,
+    method: Method,
+    path: &str,
+    body: Bytes,
+) -> Result<Request<Full<Bytes>>> {
+    let builder = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(header::HOST, address.to_string());
+    builder
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Full::new(body))
+        .context("build a request")
 }
 
 /// Makes `request` on a connection of its own.
@@ -69,7 +80,11 @@ pub async fn call(address: SocketAddr, request: Request<Full<Bytes>>) -> Result<
         let (parts, body) = response.into_parts();
         let body = body.collect().await.context("read the body")?.to_bytes();
         connection.abort();
-        Ok(Answer { status: parts.status, headers: parts.headers, body })
+        Ok(Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body,
+        })
     };
     within(Duration::from_secs(20), "an HTTP answer", work).await?
 }
@@ -78,9 +93,14 @@ type Started = (http::Response<Incoming>, JoinHandle<()>);
 
 async fn start(address: SocketAddr, request: Request<Full<Bytes>>) -> Result<Started> {
     let socket = TcpStream::connect(address).await.context("connect")?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(socket)).await.context("HTTP handshake")?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(socket))
+        .await
+        .context("HTTP handshake")?;
     let connection = tokio::spawn(async move { drop(connection.await) });
-    let response = sender.send_request(request).await.context("send the request")?;
+    let response = sender
+        .send_request(request)
+        .await
+        .context("send the request")?;
     Ok((response, connection))
 }
 
@@ -100,10 +120,21 @@ impl Lines {
     /// # Errors
     /// When no answer begins.
     pub async fn post(address: SocketAddr, path: &str, body: &str) -> Result<Self> {
-        let request = request(address, Method::POST, path, Bytes::copy_from_slice(body.as_bytes()))?;
-        let (response, connection) = within(ANSWER_PATIENCE, "an answer begins", start(address, request)).await??;
+        let request = request(
+            address,
+            Method::POST,
+            path,
+            Bytes::copy_from_slice(body.as_bytes()),
+        )?;
+        let (response, connection) =
+            within(ANSWER_PATIENCE, "an answer begins", start(address, request)).await??;
         let (parts, body) = response.into_parts();
-        Ok(Self { status: parts.status, body, kept: BytesMut::new(), connection })
+        Ok(Self {
+            status: parts.status,
+            body,
+            kept: BytesMut::new(),
+            connection,
+        })
     }
 
     /// The next line.
@@ -114,11 +145,14 @@ impl Lines {
         loop {
             if let Some(end) = self.kept.iter().position(|byte| *byte == b'\n') {
                 let line = self.kept.split_to(end + 1);
-                return serde_json::from_slice(&line).with_context(|| format!("JSON, not {line:?}"));
+                return serde_json::from_slice(&line)
+                    .with_context(|| format!("JSON, not {line:?}"));
             }
             let frame = within(ANSWER_PATIENCE, "the next line", self.body.frame()).await?;
             match frame {
-                Some(Ok(frame)) => self.kept.extend_from_slice(frame.data_ref().unwrap_or(&Bytes::new())),
+                Some(Ok(frame)) => self
+                    .kept
+                    .extend_from_slice(frame.data_ref().unwrap_or(&Bytes::new())),
                 Some(Err(error)) => bail!("the answer broke: {error}"),
                 None if self.kept.is_empty() => bail!("the answer ended"),
                 None => self.kept.extend_from_slice(b"\n"),

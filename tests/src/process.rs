@@ -49,7 +49,11 @@ impl Process {
             .stderr(out)
             .spawn()
             .with_context(|| format!("start {}", program.display()))?;
-        Ok(Self { name: name.to_owned(), child, log: log.to_owned() })
+        Ok(Self {
+            name: name.to_owned(),
+            child,
+            log: log.to_owned(),
+        })
     }
 
     /// The child's process id.
@@ -73,7 +77,9 @@ impl Process {
     /// # Errors
     /// When the operating system cannot tell.
     pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
-        self.child.try_wait().with_context(|| format!("look at {}", self.name))
+        self.child
+            .try_wait()
+            .with_context(|| format!("look at {}", self.name))
     }
 
     /// Waits for the child to end by itself.
@@ -109,7 +115,12 @@ impl Process {
         let log = self.log();
         let skip = log.lines().count().saturating_sub(TAIL_LINES);
         let tail: Vec<&str> = log.lines().skip(skip).collect();
-        format!("--- last lines of {} ({})\n{}", self.name, self.log.display(), tail.join("\n"))
+        format!(
+            "--- last lines of {} ({})\n{}",
+            self.name,
+            self.log.display(),
+            tail.join("\n")
+        )
     }
 }
 

@@ -4,8 +4,7 @@
 //! A release counts once, the first place wins.
 
 use std::{
-    env,
-    fmt,
+    env, fmt,
     path::{Path, PathBuf},
     process::Command,
     str::FromStr,
@@ -29,7 +28,11 @@ impl Version {
     /// `major.minor.patch`.
     #[must_use]
     pub const fn new(major: u32, minor: u32, patch: u32) -> Self {
-        Self { major, minor, patch }
+        Self {
+            major,
+            minor,
+            patch,
+        }
     }
 }
 
@@ -44,8 +47,17 @@ impl FromStr for Version {
 
     fn from_str(text: &str) -> Result<Self> {
         let mut numbers = text.trim().splitn(3, '.').map(str::parse);
-        let mut next = || numbers.next().context("a version has three numbers")?.context("a version is numbers");
-        Ok(Self { major: next()?, minor: next()?, patch: next()? })
+        let mut next = || {
+            numbers
+                .next()
+                .context("a version has three numbers")?
+                .context("a version is numbers")
+        };
+        Ok(Self {
+            major: next()?,
+            minor: next()?,
+            patch: next()?,
+        })
     }
 }
 
@@ -79,7 +91,9 @@ impl Release {
     /// # Errors
     /// When none is installed.
     pub fn newest() -> Result<&'static Self> {
-        Self::installed()?.first().ok_or_else(|| anyhow!("no etcd is installed: run `cargo xtask setup`"))
+        Self::installed()?
+            .first()
+            .ok_or_else(|| anyhow!("no etcd is installed: run `cargo xtask setup`"))
     }
 
     /// Whether the server has the options and behaviour of 3.5 and later.
@@ -92,7 +106,9 @@ impl Release {
 fn find() -> Vec<Release> {
     let mut found: Vec<Release> = Vec::new();
     for folder in folders() {
-        let Some(release) = inspect(&folder) else { continue };
+        let Some(release) = inspect(&folder) else {
+            continue;
+        };
         if !found.iter().any(|known| known.version == release.version) {
             found.push(release);
         }
@@ -105,7 +121,9 @@ fn folders() -> Vec<PathBuf> {
     let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.meridian/tools");
     let mut folders = Vec::new();
     for parent in [tools, PathBuf::from("/opt/etcd")] {
-        let Ok(entries) = parent.read_dir() else { continue };
+        let Ok(entries) = parent.read_dir() else {
+            continue;
+        };
         folders.extend(entries.filter_map(|entry| Some(entry.ok()?.path())));
     }
     folders.extend(env::split_paths(&env::var_os("PATH").unwrap_or_default()));
@@ -119,6 +137,14 @@ fn inspect(folder: &Path) -> Option<Release> {
     }
     let out = Command::new(&etcd).arg("--version").output().ok()?;
     let text = String::from_utf8_lossy(&out.stdout).into_owned();
-    let version = text.lines().find_map(|line| line.strip_prefix("etcd Version: "))?.parse().ok()?;
-    Some(Release { version, etcd, etcdctl })
+    let version = text
+        .lines()
+        .find_map(|line| line.strip_prefix("etcd Version: "))?
+        .parse()
+        .ok()?;
+    Some(Release {
+        version,
+        etcd,
+        etcdctl,
+    })
 }

@@ -73,7 +73,9 @@ impl Scene {
     /// # Errors
     /// When the case said it needs none.
     pub fn target(&self) -> Result<&Arc<Target>> {
-        self.target.as_ref().context("this case starts a target of its own")
+        self.target
+            .as_ref()
+            .context("this case starts a target of its own")
     }
 
     /// A client with a connection of its own.
@@ -89,7 +91,9 @@ impl Scene {
     /// # Errors
     /// When it does not come up.
     pub async fn fresh(&self, wish: &Wish) -> Result<Target> {
-        Target::start(self.kind, wish).await.context("start a target of its own")
+        Target::start(self.kind, wish)
+            .await
+            .context("start a target of its own")
     }
 
     /// What kind of target it is.
@@ -131,7 +135,9 @@ impl Difference {
 }
 
 fn fits(pattern: &str, name: &str) -> bool {
-    pattern.strip_suffix('*').map_or(pattern == name, |beginning| name.starts_with(beginning))
+    pattern
+        .strip_suffix('*')
+        .map_or(pattern == name, |beginning| name.starts_with(beginning))
 }
 
 /// What came of one case on one target.
@@ -173,14 +179,23 @@ impl Choice {
     /// Whether a case on `kind` could be among the chosen, as far as the words name targets.
     #[must_use]
     pub fn may_take(&self, kind: Kind) -> bool {
-        let names_target = |filter: &&String| ["etcd-", "gateway-", "dev-"].iter().any(|t| filter.starts_with(t));
-        self.filters.iter().filter(names_target).all(|filter| kind.name().contains(filter.as_str()))
+        let names_target = |filter: &&String| {
+            ["etcd-", "gateway-", "dev-"]
+                .iter()
+                .any(|t| filter.starts_with(t))
+        };
+        self.filters
+            .iter()
+            .filter(names_target)
+            .all(|filter| kind.name().contains(filter.as_str()))
     }
 
     fn takes(&self, target: &str, case: &str) -> bool {
         let full = format!("{target} {case}");
         // Every word must fit: `etcd-3.6 watch` is the watch cases on etcd 3.6.
-        self.filters.iter().all(|filter| full.contains(filter.as_str()))
+        self.filters
+            .iter()
+            .all(|filter| full.contains(filter.as_str()))
     }
 }
 
@@ -196,10 +211,15 @@ pub async fn run(
 ) -> Result<bool> {
     let mut broken = Vec::new();
     for kind in kinds {
-        let chosen: Vec<Case> =
-            cases.iter().copied().filter(|case| choice.takes(&kind.name(), case.name)).collect();
+        let chosen: Vec<Case> = cases
+            .iter()
+            .copied()
+            .filter(|case| choice.takes(&kind.name(), case.name))
+            .collect();
         if choice.list {
-            chosen.iter().for_each(|case| println!("{} {}: test", kind.name(), case.name));
+            chosen
+                .iter()
+                .for_each(|case| println!("{} {}: test", kind.name(), case.name));
         } else if !chosen.is_empty() {
             broken.extend(run_on(*kind, &chosen, differences).await?);
         }
@@ -210,12 +230,20 @@ pub async fn run(
     Ok(broken.is_empty())
 }
 
-async fn run_on(kind: Kind, cases: &[Case], differences: &'static [Difference]) -> Result<Vec<String>> {
+async fn run_on(
+    kind: Kind,
+    cases: &[Case],
+    differences: &'static [Difference],
+) -> Result<Vec<String>> {
     let started = Instant::now();
     let target = Target::start(kind, &Wish::default()).await;
     let target = Arc::new(target.with_context(|| format!("start {}", kind.name()))?);
     let (mut kept, mut differing, mut broken) = (0_usize, 0_usize, Vec::new());
-    for (ground, width) in [(Ground::Alone, 1), (Ground::Shared, SIDE_BY_SIDE), (Ground::Own, 2)] {
+    for (ground, width) in [
+        (Ground::Alone, 1),
+        (Ground::Shared, SIDE_BY_SIDE),
+        (Ground::Own, 2),
+    ] {
         let of_ground = cases.iter().filter(|case| case.ground == ground);
         let mut outcomes = stream::iter(of_ground)
             .map(|case| play(*case, kind, target.clone(), differences))
@@ -235,7 +263,10 @@ async fn run_on(kind: Kind, cases: &[Case], differences: &'static [Difference]) 
         }
     }
     let (name, taken) = (kind.name(), started.elapsed());
-    println!("{name}: {kept} rules kept, {differing} listed differences, {} broken, {taken:.1?}", broken.len());
+    println!(
+        "{name}: {kept} rules kept, {differing} listed differences, {} broken, {taken:.1?}",
+        broken.len()
+    );
     if let Some(mut target) = Arc::into_inner(target).filter(|_| !broken.is_empty()) {
         println!("{}", target.log_tails().await);
     }
@@ -249,21 +280,29 @@ async fn play(
     differences: &'static [Difference],
 ) -> (Case, Outcome) {
     let target = (case.ground != Ground::Own).then_some(target);
-    let scene = Scene { target, kind, name: case.name };
+    let scene = Scene {
+        target,
+        kind,
+        name: case.name,
+    };
     // A task of its own, so that a panic is one case's failure and not the suite's.
     let task = tokio::spawn(within(CASE_PATIENCE, "the case ends", (case.run)(scene)));
     let result = match task.await {
         Ok(result) => result.and_then(|result| result),
         Err(panic) => Err(panic.into()),
     };
-    let listed = differences.iter().find(|difference| difference.covers(case.name, &kind.name()));
+    let listed = differences
+        .iter()
+        .find(|difference| difference.covers(case.name, &kind.name()));
     (case, judge(result, listed))
 }
 
 fn judge(result: Result<()>, listed: Option<&'static Difference>) -> Outcome {
     match (result, listed) {
         (Ok(()), None) => Outcome::Kept,
-        (Ok(()), Some(_)) => Outcome::Broken("a listed difference no longer differs: take it off the list".to_owned()),
+        (Ok(()), Some(_)) => Outcome::Broken(
+            "a listed difference no longer differs: take it off the list".to_owned(),
+        ),
         (Err(refusal), None) => Outcome::Broken(format!("{refusal:#}")),
         (Err(refusal), Some(difference)) => {
             let shown = format!("{refusal:#}");
@@ -276,6 +315,9 @@ fn judge(result: Result<()>, listed: Option<&'static Difference>) -> Outcome {
 }
 
 fn ensure_shows(shown: &str, difference: &Difference) -> Result<()> {
-    ensure!(shown.contains(difference.shows), "another failure than the listed one: {shown}");
+    ensure!(
+        shown.contains(difference.shows),
+        "another failure than the listed one: {shown}"
+    );
     Ok(())
 }

@@ -51,7 +51,10 @@ impl Kind {
         let installed = Release::installed()?;
         let etcds = installed.iter().map(Self::Etcd);
         let gateways = installed.iter().map(Self::Gateway);
-        Ok(etcds.chain(gateways).chain([Self::DevUs, Self::DevEu]).collect())
+        Ok(etcds
+            .chain(gateways)
+            .chain([Self::DevUs, Self::DevEu])
+            .collect())
     }
 
     /// Whether the home is the embedded one.
@@ -84,7 +87,10 @@ pub struct Wish {
 
 impl Default for Wish {
     fn default() -> Self {
-        Self { members: 1, flags: Vec::new() }
+        Self {
+            members: 1,
+            flags: Vec::new(),
+        }
     }
 }
 
@@ -109,18 +115,36 @@ impl Target {
             Kind::Etcd(release) => {
                 let cluster = start_cluster(release, wish).await?;
                 let address = cluster.address(0);
-                Ok(Self { kind, address, gateway: None, dev: None, cluster: Some(Mutex::new(cluster)) })
+                Ok(Self {
+                    kind,
+                    address,
+                    gateway: None,
+                    dev: None,
+                    cluster: Some(Mutex::new(cluster)),
+                })
             }
             Kind::Gateway(release) => {
                 let cluster = start_cluster(release, wish).await?;
                 let gateway = Gateway::start(&GatewayPlan::before(cluster.endpoints())).await?;
                 let address = gateway.client;
-                Ok(Self { kind, address, gateway: Some(gateway), dev: None, cluster: Some(Mutex::new(cluster)) })
+                Ok(Self {
+                    kind,
+                    address,
+                    gateway: Some(gateway),
+                    dev: None,
+                    cluster: Some(Mutex::new(cluster)),
+                })
             }
             Kind::DevUs | Kind::DevEu => {
                 let dev = Dev::start(DEV_ROUND_TRIP).await?;
                 let address = if kind == Kind::DevUs { dev.us } else { dev.eu };
-                Ok(Self { kind, address, gateway: None, dev: Some(dev), cluster: None })
+                Ok(Self {
+                    kind,
+                    address,
+                    gateway: None,
+                    dev: Some(dev),
+                    cluster: None,
+                })
             }
         }
     }
@@ -194,6 +218,10 @@ impl Target {
 }
 
 async fn start_cluster(release: &'static Release, wish: &Wish) -> Result<Cluster> {
-    let plan = ClusterPlan { release, members: wish.members, flags: wish.flags.clone() };
+    let plan = ClusterPlan {
+        release,
+        members: wish.members,
+        flags: wish.flags.clone(),
+    };
     Cluster::start(&plan).await
 }

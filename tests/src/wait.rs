@@ -18,7 +18,11 @@ pub const SOON: Duration = Duration::from_secs(15);
 ///
 /// # Errors
 /// The last refusal of `look`, when the deadline has passed.
-pub async fn eventually<T, E, F>(deadline: Duration, what: &str, mut look: impl FnMut() -> F) -> Result<T>
+pub async fn eventually<T, E, F>(
+    deadline: Duration,
+    what: &str,
+    mut look: impl FnMut() -> F,
+) -> Result<T>
 where
     E: Display,
     F: Future<Output = Result<T, E>>,
@@ -40,7 +44,11 @@ where
 ///
 /// # Errors
 /// When the deadline passes first.
-pub async fn within<T>(deadline: Duration, what: &str, future: impl Future<Output = T>) -> Result<T> {
+pub async fn within<T>(
+    deadline: Duration,
+    what: &str,
+    future: impl Future<Output = T>,
+) -> Result<T> {
     match tokio::time::timeout(deadline, future).await {
         Ok(value) => Ok(value),
         Err(_) => bail!("not within {deadline:?}: {what}"),

@@ -53,11 +53,17 @@ impl Wan {
     /// # Errors
     /// When no port is free.
     pub async fn start(far: SocketAddr) -> Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("bind the proxy")?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .await
+            .context("bind the proxy")?;
         let address = listener.local_addr().context("read the bound port")?;
         let (weather, seen) = watch::channel(Weather::Clear);
         let accepting = tokio::spawn(accept(listener, far, seen));
-        Ok(Self { address, weather, accepting })
+        Ok(Self {
+            address,
+            weather,
+            accepting,
+        })
     }
 
     /// Where to connect to.
@@ -87,7 +93,9 @@ impl Drop for Wan {
 
 async fn accept(listener: TcpListener, far: SocketAddr, weather: watch::Receiver<Weather>) {
     loop {
-        let Ok((near, _)) = listener.accept().await else { return };
+        let Ok((near, _)) = listener.accept().await else {
+            return;
+        };
         if *weather.borrow() != Weather::Cut {
             tokio::spawn(carry(near, far, weather.clone()));
         }
@@ -95,21 +103,33 @@ async fn accept(listener: TcpListener, far: SocketAddr, weather: watch::Receiver
 }
 
 async fn carry(near: TcpStream, far: SocketAddr, mut weather: watch::Receiver<Weather>) {
-    let Ok(far) = TcpStream::connect(far).await else { return };
+    let Ok(far) = TcpStream::connect(far).await else {
+        return;
+    };
     // Small packets must not wait for each other: the delay is ours to make.
     drop((near.set_nodelay(true), far.set_nodelay(true)));
     let (near_in, near_out) = near.into_split();
     let (far_in, far_out) = far.into_split();
-    let (there, back) = (pump(near_in, far_out, weather.clone()), pump(far_in, near_out, weather.clone()));
+    let (there, back) = (
+        pump(near_in, far_out, weather.clone()),
+        pump(far_in, near_out, weather.clone()),
+    );
     tokio::select! {
         ((), ()) = async { tokio::join!(there, back) } => {}
         _ = weather.wait_for(|weather| *weather == Weather::Cut) => {}
     }
 }
 
-async fn pump(from: impl AsyncRead + Unpin, to: impl AsyncWrite + Unpin, weather: watch::Receiver<Weather>) {
+async fn pump(
+    from: impl AsyncRead + Unpin,
+    to: impl AsyncWrite + Unpin,
+    weather: watch::Receiver<Weather>,
+) {
     let (sender, receiver) = mpsc::channel(CHUNKS_KEPT);
-    tokio::join!(take_in(from, sender, weather.clone()), give_out(to, receiver, weather));
+    tokio::join!(
+        take_in(from, sender, weather.clone()),
+        give_out(to, receiver, weather)
+    );
 }
 
 struct Chunk {
@@ -117,16 +137,25 @@ struct Chunk {
     bytes: Bytes,
 }
 
-async fn take_in(mut from: impl AsyncRead + Unpin, to: mpsc::Sender<Chunk>, weather: watch::Receiver<Weather>) {
+async fn take_in(
+    mut from: impl AsyncRead + Unpin,
+    to: mpsc::Sender<Chunk>,
+    weather: watch::Receiver<Weather>,
+) {
     let mut room = BytesMut::new();
     loop {
         room.reserve(CHUNK_BYTES);
-        let Ok(1..) = from.read_buf(&mut room).await else { return };
+        let Ok(1..) = from.read_buf(&mut room).await else {
+            return;
+        };
         let delay = match *weather.borrow() {
             Weather::Delay(delay) => delay,
             Weather::Clear | Weather::Slow(_) | Weather::Blackhole | Weather::Cut => Duration::ZERO,
         };
-        let chunk = Chunk { due: Instant::now() + delay, bytes: room.split().freeze() };
+        let chunk = Chunk {
+            due: Instant::now() + delay,
+            bytes: room.split().freeze(),
+        };
         if to.send(chunk).await.is_err() {
             return;
         }
@@ -141,7 +170,13 @@ async fn give_out(
     while let Some(chunk) = from.recv().await {
         sleep_until(chunk.due.into()).await;
         // Its sender is gone only when the proxy is, and then the connection is, too.
-        let Ok(now) = weather.wait_for(|weather| *weather != Weather::Blackhole).await.map(|now| *now) else { return };
+        let Ok(now) = weather
+            .wait_for(|weather| *weather != Weather::Blackhole)
+            .await
+            .map(|now| *now)
+        else {
+            return;
+        };
         if let Weather::Slow(bytes_per_second) = now {
             let share = chunk.bytes.len() as f64 / bytes_per_second.max(1) as f64;
             sleep_until((Instant::now() + Duration::from_secs_f64(share)).into()).await;

@@ -26,14 +26,19 @@ impl Watching {
     /// Opens a stream without a watch on it.
     #[must_use]
     pub fn open(client: &Client) -> Self {
-        Self { stream: client.converse("/etcdserverpb.Watch/Watch") }
+        Self {
+            stream: client.converse("/etcdserverpb.Watch/Watch"),
+        }
     }
 
     /// Opens a stream with one watch on it, already created.
     ///
     /// # Errors
     /// When the watch is not created.
-    pub async fn start(client: &Client, request: WatchCreateRequest) -> Result<(Self, WatchResponse)> {
+    pub async fn start(
+        client: &Client,
+        request: WatchCreateRequest,
+    ) -> Result<(Self, WatchResponse)> {
         let mut watching = Self::open(client);
         let created = watching.created(request).await?;
         Ok((watching, created))
@@ -41,7 +46,9 @@ impl Watching {
 
     /// Asks for a watch.
     pub fn create(&mut self, request: WatchCreateRequest) {
-        self.stream.send(WatchRequest { request_union: Some(RequestUnion::CreateRequest(request)) });
+        self.stream.send(WatchRequest {
+            request_union: Some(RequestUnion::CreateRequest(request)),
+        });
     }
 
     /// Asks for a watch and takes the answer, which must be that it is created.
@@ -51,20 +58,27 @@ impl Watching {
     pub async fn created(&mut self, request: WatchCreateRequest) -> Result<WatchResponse> {
         self.create(request);
         let answer = self.next().await?;
-        ensure!(answer.created && !answer.canceled, "the watch was not created: {answer:?}");
+        ensure!(
+            answer.created && !answer.canceled,
+            "the watch was not created: {answer:?}"
+        );
         Ok(answer)
     }
 
     /// Asks for the end of watch `watch_id`.
     pub fn cancel(&mut self, watch_id: i64) {
         let cancel = WatchCancelRequest { watch_id };
-        self.stream.send(WatchRequest { request_union: Some(RequestUnion::CancelRequest(cancel)) });
+        self.stream.send(WatchRequest {
+            request_union: Some(RequestUnion::CancelRequest(cancel)),
+        });
     }
 
     /// Asks how far the stream has come.
     pub fn progress(&mut self) {
         let progress = WatchProgressRequest {};
-        self.stream.send(WatchRequest { request_union: Some(RequestUnion::ProgressRequest(progress)) });
+        self.stream.send(WatchRequest {
+            request_union: Some(RequestUnion::ProgressRequest(progress)),
+        });
     }
 
     /// The next answer, whatever it is.
@@ -98,7 +112,11 @@ impl Watching {
         while events.len() < n {
             events.extend(self.batch().await?.events);
         }
-        ensure!(events.len() == n, "{} events came where {n} were expected: {events:?}", events.len());
+        ensure!(
+            events.len() == n,
+            "{} events came where {n} were expected: {events:?}",
+            events.len()
+        );
         Ok(events)
     }
 
@@ -114,13 +132,20 @@ impl Watching {
 /// A watch of one key from now on.
 #[must_use]
 pub fn of_key(key: impl Into<Bytes>) -> WatchCreateRequest {
-    WatchCreateRequest { key: key.into(), ..Default::default() }
+    WatchCreateRequest {
+        key: key.into(),
+        ..Default::default()
+    }
 }
 
 /// A watch of all keys that begin with `prefix`.
 #[must_use]
 pub fn of_prefix(prefix: &Bytes) -> WatchCreateRequest {
-    WatchCreateRequest { key: prefix.clone(), range_end: prefix_end(prefix), ..Default::default() }
+    WatchCreateRequest {
+        key: prefix.clone(),
+        range_end: prefix_end(prefix),
+        ..Default::default()
+    }
 }
 
 /// The first key after all keys that begin with `prefix`.

@@ -16,6 +16,8 @@ use tokio::{net::TcpStream, task::AbortHandle, time::timeout};
 
 /// Opening a connection on loopback or over the delay proxy: a round trip or two.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// For one call of the set-up: a home without a leader answers none of them.
+const ASK_TIMEOUT: Duration = Duration::from_secs(10);
 /// One stream may hold a range of 100 keys of 10 kB.
 const STREAM_WINDOW_BYTES: u32 = 1 << 20;
 /// A connection may hold eight of those.
@@ -76,6 +78,9 @@ pub enum CallFailed {
         /// The server's words.
         message: String,
     },
+    /// The server did not answer in time.
+    #[error("no answer in ten seconds")]
+    TimedOut,
     /// The answer ended without a grpc-status.
     #[error("answer without grpc-status")]
     NoStatus,
@@ -90,6 +95,7 @@ impl CallFailed {
         match self {
             Self::Transport(_) => "transport".to_owned(),
             Self::Status { code, message: _ } => format!("grpc {code}"),
+            Self::TimedOut => "timed out".to_owned(),
             Self::NoStatus => "no status".to_owned(),
             Self::Decode(_) => "decode".to_owned(),
         }
@@ -168,9 +174,11 @@ impl Connection {
         request: &impl Message,
     ) -> Result<A, CallFailed> {
         let mut sink = BytesMut::new();
-        self.caller(method)
-            .call_into(frame(request), |chunk| sink.put_slice(chunk))
-            .await?;
+        let mut caller = self.caller(method);
+        let called = caller.call_into(frame(request), |chunk| sink.put_slice(chunk));
+        timeout(ASK_TIMEOUT, called)
+            .await
+            .map_err(|_| CallFailed::TimedOut)??;
         sink.advance(sink.len().min(5));
         Ok(A::decode(sink.freeze())?)
     }

@@ -160,8 +160,14 @@ pub async fn run(options: &Options, start: Instant) -> anyhow::Result<Finished> 
             Section::Replica => replica::measure(&mut stage, &mut report).await,
         };
         if let Err(error) = measured {
+            let error = match stage.ended() {
+                Some(ended) => error.context(ended),
+                None => error,
+            };
             tell::progress(start, format_args!("section {section:?} failed: {error:#}"));
             failures.push(format!("{section:?}: {error:#}"));
+            // The next section starts its own: a broken server fails one section, not all.
+            stage.end_fronts();
         }
     }
     report.load_after = machine::load();

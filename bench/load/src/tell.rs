@@ -17,3 +17,8 @@ pub fn progress(start: Instant, line: impl Display) {
 pub fn result(text: impl Display) {
     let _ = writeln!(std::io::stdout(), "{text}");
 }
+
+/// Why the program ends without a result, on standard error: one line, causes after colons, no backtrace.
+pub fn failure(error: &anyhow::Error) {
+    let _ = writeln!(std::io::stderr(), "error: {error:#}");
+}

@@ -21,7 +21,7 @@ use meridian_runtime::{TaskGroup, telemetry::Metrics};
 use crate::{
     Outcome, logging, runtime,
     signals::Signals,
-    wire::{self, ROOM_STOP, was_clean},
+    wire::{self, ROOM_STOP, all_ended},
 };
 use live::Live;
 use region::{Region, RegionPorts};
@@ -104,15 +104,15 @@ async fn run(options: Options, mut live: Live) -> Result<Outcome> {
     live.close();
     live.say("stopping in order; Ctrl-C again stops at once");
     let stopping = async {
-        let ((us_clean, us_admin), (eu_clean, eu_admin)) =
+        let ((us_ended, us_admin), (eu_ended, eu_admin)) =
             tokio::join!(us.stop(DRAIN), eu.stop(DRAIN));
-        let home = was_clean("home", &upstream.stop(HOME_STOP).await);
-        let rest = was_clean("dev", &root.stop(ROOM_STOP).await);
+        let home = all_ended("home", &upstream.stop(HOME_STOP).await);
+        let rest = all_ended("dev", &root.stop(ROOM_STOP).await);
         wire::stop_admin(vec![us_admin, eu_admin]).await;
-        us_clean && eu_clean && home && rest
+        us_ended && eu_ended && home && rest
     };
     tokio::select! {
-        clean = stopping => Ok(if failed || !clean { Outcome::Failed } else { Outcome::Well }),
+        ended = stopping => Ok(if failed || !ended { Outcome::Failed } else { Outcome::Well }),
         _ = signals.next() => Ok(Outcome::CutShort),
     }
 }

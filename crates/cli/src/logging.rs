@@ -3,7 +3,10 @@
 //! One subscriber per process, on standard error. `MERIDIAN_LOG` wins over the configured level,
 //! for one run. A panic is a log line like any other.
 
-use std::{env, io};
+use std::{
+    env,
+    io::{self, IsTerminal},
+};
 
 use anyhow::{Context, Result};
 use meridian_conf::LogFormat;
@@ -28,7 +31,9 @@ where
     let filter = EnvFilter::try_new(&level).with_context(|| {
         format!("read the log level {level:?}; give one such as info or info,meridian_engine=debug")
     })?;
-    let lines = fmt::layer().with_writer(writer);
+    let lines = fmt::layer()
+        .with_ansi(io::stderr().is_terminal())
+        .with_writer(writer);
     let lines: Box<dyn Layer<Registry> + Send + Sync> = match format {
         LogFormat::Text => lines.boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),

@@ -59,10 +59,9 @@ async fn run(conf: Conf) -> Result<Outcome> {
         }
     };
     tokio::select! {
-        clean = node.stop(root) => Ok(match (failed, clean) {
-            (false, true) => Outcome::Well,
-            (true, _) | (_, false) => Outcome::Failed,
-        }),
+        ended = node.stop(root) => {
+            Ok(if failed || !ended { Outcome::Failed } else { Outcome::Well })
+        }
         signal = signals.next() => {
             tracing::warn!(signal, "stopping at once");
             Ok(Outcome::CutShort)

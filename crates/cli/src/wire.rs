@@ -24,7 +24,7 @@ use meridian_runtime::{
 use tokio::net::TcpListener;
 
 pub(crate) use gateway::{Gateway, GatewayPlan, GatewayView};
-pub(crate) use report::was_clean;
+pub(crate) use report::all_ended;
 
 /// What engine and home get after the doors are drained: their tasks only look at their token.
 pub(crate) const ROOM_STOP: Duration = Duration::from_secs(3);
@@ -45,7 +45,7 @@ impl Ports {
         let admin = named("admin.listen", accept::bind(conf.admin.listen));
         match (etcd, admin) {
             (Ok(etcd), Ok(admin)) => Ok(Self { etcd, admin }),
-            (Err(etcd), Err(admin)) => bail!("{etcd}\n{admin}"),
+            (Err(etcd), Err(admin)) => bail!("{etcd}\nerror: {admin}"),
             (Err(problem), Ok(_)) | (Ok(_), Err(problem)) => bail!("{problem}"),
         }
     }
@@ -131,7 +131,7 @@ pub(crate) fn start_node(
 }
 
 impl Node {
-    /// Stops it in order; whether nothing had to be aborted.
+    /// Stops it in order; whether everything has ended.
     pub(crate) async fn stop(self, root: TaskGroup) -> bool {
         let Self {
             gateway,
@@ -140,8 +140,8 @@ impl Node {
             drain,
         } = self;
         let gateway = gateway.stop(drain).await;
-        let home = was_clean("home", &home.stop(ROOM_STOP).await);
-        let rest = was_clean("node", &root.stop(ROOM_STOP).await);
+        let home = all_ended("home", &home.stop(ROOM_STOP).await);
+        let rest = all_ended("node", &root.stop(ROOM_STOP).await);
         stop_admin(vec![admin]).await;
         tracing::info!("stopped");
         gateway && home && rest

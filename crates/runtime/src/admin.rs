@@ -1,8 +1,8 @@
 //! The admin port: liveness, readiness, metrics and status over HTTP/1.1.
 //!
 //! It has a thread and a runtime of its own, so that probes are answered while the doors are
-//! loaded, and until the very end of a stop. Invariants: at most [`CONNECTIONS_MAX`] connections,
-//! one request each, all of it within [`CONNECTION_DEADLINE`]; nothing here changes anything. It
+//! loaded, and until the very end of a stop. Invariants: at most `CONNECTIONS_MAX` connections,
+//! one request each, all of it within `CONNECTION_DEADLINE`; nothing here changes anything. It
 //! does not know what is behind its routes.
 
 use std::{

@@ -174,7 +174,7 @@ impl TaskGroup {
             tracing::debug!(group = self.group.path, task = %name, "stopped, not starting it");
             return;
         }
-        let span = tracing::info_span!("task", name = %name, group = %self.group.path);
+        let span = tracing::info_span!("task", path = %format_args!("{}/{name}", self.group.path));
         let running = running::enlist(&self.group, name, kind);
         let id = running.id();
         let body = async move {

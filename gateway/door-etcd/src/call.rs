@@ -50,7 +50,12 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) fn new(door: Arc<Door>) -> Self {
-        Self { door, floor: AtomicI64::new(0), calls: AtomicU32::new(0) }
+        door.meters.connection_opened();
+        Self {
+            door,
+            floor: AtomicI64::new(0),
+            calls: AtomicU32::new(0),
+        }
     }
 
     pub(crate) fn engine(&self) -> &Arc<Engine> {
@@ -77,6 +82,12 @@ impl Connection {
     }
 }
 
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.door.meters.connection_closed();
+    }
+}
+
 /// One call being answered.
 #[derive(Clone, Copy)]
 pub(crate) struct Call<'a> {
@@ -96,15 +107,25 @@ impl Call<'_> {
         self.terms.of_read(serializable, self.connection.floor())
     }
 
-    /// Refuses a call that wants a leader while the home has none.
+    /// Refuses a call that is late already, or that wants a leader while the home has none.
     ///
     /// # Errors
-    /// `etcdserver: no leader`.
-    pub(crate) fn check_leader(&self) -> Result<(), Failure> {
+    /// `context deadline exceeded`, `etcdserver: no leader`.
+    pub(crate) fn check_terms(&self) -> Result<(), Failure> {
+        if self.is_late() {
+            return Err(Failure::deadline());
+        }
         match self.terms.leader {
             LeaderWanted::Yes if !self.engine().has_leader() => Err(EtcdError::NO_LEADER.into()),
             LeaderWanted::Yes | LeaderWanted::No => Ok(()),
         }
+    }
+
+    /// Whether the client's deadline has passed.
+    pub(crate) fn is_late(&self) -> bool {
+        self.terms
+            .deadline
+            .is_some_and(|deadline| deadline <= Instant::now())
     }
 
     /// Waits for `work`, though not beyond the client's deadline.
@@ -149,5 +170,8 @@ pub(crate) enum Served {
 
 /// A header's facts for an answer that does not meet the keyspace.
 pub(crate) fn without_revision(facts: Facts) -> Facts {
-    Facts { revision: Revision::ZERO, ..facts }
+    Facts {
+        revision: Revision::ZERO,
+        ..facts
+    }
 }

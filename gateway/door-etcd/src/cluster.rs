@@ -27,7 +27,15 @@ pub(crate) fn members(call: &Call<'_>) -> Answered {
         revision: facts.revision.get(),
         raft_term: facts.raft_term,
     };
-    let response = MemberListResponse { header: Some(header), members: vec![member] };
-    let served = Served::Local { staleness: door.engine.staleness() };
-    Answered { frame: wire::framed(&response), served }
+    let response = MemberListResponse {
+        header: Some(header),
+        members: vec![member],
+    };
+    let served = Served::Local {
+        staleness: door.engine.staleness(),
+    };
+    Answered {
+        frame: wire::framed(&response),
+        served,
+    }
 }

@@ -84,7 +84,11 @@ pub struct DoorHandle {
 
 /// Opens the door.
 pub fn serve(config: DoorConfig, engine: Arc<Engine>, tasks: &TaskGroup) -> DoorHandle {
-    let DoorConfig { listener, tls, advertise } = config;
+    let DoorConfig {
+        listener,
+        tls,
+        advertise,
+    } = config;
     let tasks = tasks.child("etcd-door");
     let door = Arc::new(Door {
         engine,
@@ -94,14 +98,21 @@ pub fn serve(config: DoorConfig, engine: Arc<Engine>, tasks: &TaskGroup) -> Door
         draining: CancellationToken::new(),
     });
     let http = Arc::new(http());
-    let limits = Limits { connections: CONNECTIONS_MAX };
+    let limits = Limits {
+        connections: CONNECTIONS_MAX,
+    };
     let of_connections = Arc::clone(&door);
     let acceptor = accept::serve("connections", listener, limits, &tasks, move |accepted| {
         let connection = Arc::new(Connection::new(Arc::clone(&of_connections)));
         connect(accepted, tls.clone(), Arc::clone(&http), connection)
     });
     let connections = Arc::clone(acceptor.counters());
-    DoorHandle { door, acceptor, connections, tasks }
+    DoorHandle {
+        door,
+        acceptor,
+        connections,
+        tasks,
+    }
 }
 
 impl DoorHandle {
@@ -112,7 +123,10 @@ impl DoorHandle {
 
     /// A handle that reads the counters, and outlives the drain.
     pub fn reader(&self) -> DoorReader {
-        DoorReader { door: Arc::clone(&self.door), connections: Arc::clone(&self.connections) }
+        DoorReader {
+            door: Arc::clone(&self.door),
+            connections: Arc::clone(&self.connections),
+        }
     }
 
     /// Closes the port, ends the streams, lets calls in flight finish until `deadline` from now,
@@ -177,7 +191,11 @@ async fn connect(
     http: Arc<Http>,
     connection: Arc<Connection>,
 ) {
-    let accept::Connection { stream, peer, draining } = accepted;
+    let accept::Connection {
+        stream,
+        peer,
+        draining,
+    } = accepted;
     let Some(tls) = tls else {
         return speak(stream, http, connection, draining).await;
     };

@@ -26,7 +26,11 @@ pub(crate) struct Failure {
 
 impl Failure {
     pub(crate) fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, message: message.into(), metadata: None }
+        Self {
+            code,
+            message: message.into(),
+            metadata: None,
+        }
     }
 
     /// The client's deadline has passed.
@@ -37,8 +41,15 @@ impl Failure {
     /// A request message that is not what its method takes, as grpc-go tells it.
     pub(crate) fn unmarshal(error: &prost::DecodeError) -> Self {
         let text = error.to_string();
-        let reason = if text.contains("underflow") { "unexpected EOF" } else { text.as_str() };
-        Self::new(Code::Internal, format!("grpc: error unmarshalling request: {reason}"))
+        let reason = if text.contains("underflow") {
+            "unexpected EOF"
+        } else {
+            text.as_str()
+        };
+        Self::new(
+            Code::Internal,
+            format!("grpc: error unmarshalling request: {reason}"),
+        )
     }
 
     /// `grpc-status`, `grpc-message` and the home's metadata, as headers or trailers.
@@ -76,7 +87,11 @@ impl From<CallError> for Failure {
     fn from(error: CallError) -> Self {
         let metadata = metadata::from_home(error.metadata);
         let metadata = (!metadata.is_empty()).then(|| Box::new(metadata));
-        Self { code: error.code, message: error.message.into(), metadata }
+        Self {
+            code: error.code,
+            message: error.message.into(),
+            metadata,
+        }
     }
 }
 
@@ -103,12 +118,8 @@ pub(crate) enum Unread {
 impl From<ReadError> for Unread {
     fn from(error: ReadError) -> Self {
         match error {
-            ReadError::Compacted { compacted: _ } => {
-                Self::Failed(EtcdError::COMPACTED.into())
-            }
-            ReadError::Future { current: _ } => {
-                Self::Failed(EtcdError::FUTURE_REVISION.into())
-            }
+            ReadError::Compacted { compacted: _ } => Self::Failed(EtcdError::COMPACTED.into()),
+            ReadError::Future { current: _ } => Self::Failed(EtcdError::FUTURE_REVISION.into()),
             ReadError::Forgotten { floor: _ } => Self::AskHome,
         }
     }

@@ -3,7 +3,7 @@
 //! Invariant: a call is sent at most once, whatever its outcome.
 
 use bytes::{Buf, Bytes};
-use meridian_etcd_api::Method;
+use meridian_etcd_api::{EtcdError, Method};
 use meridian_home::{Call as HomeCall, CallError, Replies, Reply, StreamCall};
 use meridian_keyspace::Revision;
 use tokio::sync::oneshot;
@@ -22,7 +22,9 @@ use crate::{
 /// The home's, or a fault on the way.
 pub(crate) async fn unary(call: &Call<'_>, message: Bytes) -> Result<Answered, Failure> {
     let sent = call.engine().forward(home_call(call, message));
-    let reply = call.in_time(async { sent.await.map_err(Failure::from) }).await?;
+    let reply = call
+        .in_time(async { sent.await.map_err(Failure::from) })
+        .await?;
     Ok(answered(call, reply))
 }
 
@@ -37,8 +39,13 @@ pub(crate) async fn noted(call: &Call<'_>, message: Bytes) -> Result<Answered, F
     let method = call.method;
     call.connection.door.tasks.spawn("noted call", async move {
         let outcome = engine.forward(sent).await;
-        if outcome.is_ok() {
-            note(&engine, method, &message);
+        match &outcome {
+            Ok(_) => note(&engine, method, &message),
+            // Somebody else has compacted it: the same news.
+            Err(error) if error.message == EtcdError::COMPACTED.message() => {
+                note(&engine, method, &message);
+            }
+            Err(_) => {}
         }
         // The client may be gone.
         let _ = tell.send(outcome);
@@ -60,7 +67,7 @@ fn note(engine: &meridian_engine::Engine, method: Method, message: &[u8]) {
 }
 
 fn stopped() -> CallError {
-    CallError::refused(meridian_etcd_api::EtcdError::STOPPED.into())
+    CallError::refused(EtcdError::STOPPED.into())
 }
 
 /// Opens a streaming call at home.
@@ -79,7 +86,8 @@ pub(crate) async fn stream(call: &Call<'_>, requests: Requests) -> Result<Replie
             .boxed(),
     };
     let opened = call.engine().forward_stream(sent);
-    call.in_time(async { opened.await.map_err(Failure::from) }).await
+    call.in_time(async { opened.await.map_err(Failure::from) })
+        .await
 }
 
 fn home_call(call: &Call<'_>, message: Bytes) -> HomeCall {
@@ -97,7 +105,9 @@ fn answered(call: &Call<'_>, reply: Reply) -> Answered {
     }
     Answered {
         frame: wire::framed_bytes(&reply.message),
-        served: Served::Home { metadata: metadata::from_home(reply.metadata) },
+        served: Served::Home {
+            metadata: metadata::from_home(reply.metadata),
+        },
     }
 }
 

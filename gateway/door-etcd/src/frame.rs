@@ -37,7 +37,12 @@ where
     B: Body<Data = Bytes> + Unpin,
 {
     pub(crate) fn new(body: B, encoding: Encoding) -> Self {
-        Self { body, encoding, arrived: Bytes::new(), state: Reading::Open }
+        Self {
+            body,
+            encoding,
+            arrived: Bytes::new(),
+            state: Reading::Open,
+        }
     }
 
     /// The one message of a unary call; what follows it is read and dropped, as by etcd.
@@ -83,9 +88,8 @@ where
         let len = u32::from_be_bytes(len) as usize;
         check_flag(flag, self.encoding)?;
         if len > MESSAGE_BYTES_MAX {
-            let text = format!(
-                "grpc: received message larger than max ({len} vs. {MESSAGE_BYTES_MAX})"
-            );
+            let text =
+                format!("grpc: received message larger than max ({len} vs. {MESSAGE_BYTES_MAX})");
             return Err(Failure::new(Code::ResourceExhausted, text));
         }
         if self.arrived.len() < PREFIX_BYTES + len {
@@ -106,7 +110,9 @@ where
             return Ok(());
         }
         let before = std::mem::take(&mut self.arrived);
-        let mut joined = before.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..]));
+        let mut joined = before
+            .try_into_mut()
+            .unwrap_or_else(|shared| BytesMut::from(&shared[..]));
         if let Some(len) = wanted_bytes(&joined) {
             joined.reserve(len.saturating_sub(joined.len()).max(piece.len()));
         }
@@ -143,7 +149,11 @@ where
         if rest == 0 {
             return Ok(None);
         }
-        let text = if rest <= PREFIX_BYTES { "EOF" } else { "unexpected EOF" };
+        let text = if rest <= PREFIX_BYTES {
+            "EOF"
+        } else {
+            "unexpected EOF"
+        };
         Err(self.fail(Failure::new(Code::Unknown, text)))
     }
 

@@ -6,8 +6,10 @@
 use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method as HttpMethod, Response, StatusCode, header};
 use http::request::Parts;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method as HttpMethod, Response, StatusCode, header,
+};
 use http_body::Body;
 use meridian_etcd_api::{Method, Shape};
 use tonic::Code;
@@ -59,7 +61,9 @@ where
     };
     match outcome {
         Ok(mut response) => {
-            response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+            response
+                .headers_mut()
+                .insert(header::CONTENT_TYPE, content_type);
             response
         }
         Err(failure) => trailers_only(&failure, content_type),
@@ -76,7 +80,12 @@ where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
 {
     let terms = Terms::of(&parts.headers)?;
-    let call = Call { connection, method, terms: &terms, headers: &parts.headers };
+    let call = Call {
+        connection,
+        method,
+        terms: &terms,
+        headers: &parts.headers,
+    };
     let messages = Messages::new(body, terms.encoding);
     match method.shape() {
         Shape::Unary => {
@@ -114,12 +123,16 @@ where
     match parts.uri.path() {
         health::CHECK => {
             let frame = health::check(engine, &messages.only().await?)?;
-            let served = Served::Local { staleness: engine.staleness() };
+            let served = Served::Local {
+                staleness: engine.staleness(),
+            };
             Ok(one_message(Answered { frame, served }))
         }
         health::WATCH => {
             let frames = health::watch(engine, draining, &messages.only().await?)?;
-            let served = Served::Local { staleness: engine.staleness() };
+            let served = Served::Local {
+                staleness: engine.staleness(),
+            };
             Ok(respond(served, DoorBody::Stream(frames)))
         }
         path => Err(unknown(path)),
@@ -128,13 +141,17 @@ where
 
 /// grpc-go's words for a path that is nothing here.
 fn unknown(path: &str) -> Failure {
-    let Some((service, method)) = path.strip_prefix('/').and_then(|name| name.rsplit_once('/'))
+    let Some((service, method)) = path
+        .strip_prefix('/')
+        .and_then(|name| name.rsplit_once('/'))
     else {
         let text = format!("malformed method name: {path:?}");
         return Failure::new(Code::Unimplemented, text);
     };
     let of_service = |known: &str| {
-        known[1..].strip_prefix(service).is_some_and(|rest| rest.starts_with('/'))
+        known[1..]
+            .strip_prefix(service)
+            .is_some_and(|rest| rest.starts_with('/'))
     };
     let known = Method::ALL.iter().any(|method| of_service(method.path()));
     let text = if known || of_service(health::CHECK) {
@@ -191,7 +208,9 @@ pub(crate) fn age_ms(age: std::time::Duration) -> HeaderValue {
 fn trailers_only(failure: &Failure, content_type: HeaderValue) -> Response<DoorBody> {
     let mut response = Response::new(DoorBody::Empty);
     failure.write_to(response.headers_mut());
-    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, content_type);
     response
 }
 

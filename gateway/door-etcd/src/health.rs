@@ -48,7 +48,9 @@ impl Status {
     }
 
     fn frame(self) -> Bytes {
-        wire::framed(&Response { status: self as i32 })
+        wire::framed(&Response {
+            status: self as i32,
+        })
     }
 }
 
@@ -68,7 +70,12 @@ pub(crate) fn watch(
     message: &[u8],
 ) -> Result<Frames, Failure> {
     let known = is_server(message)?;
-    let watched = Watched { engine: Arc::clone(engine), draining: draining.clone(), known, told: None };
+    let watched = Watched {
+        engine: Arc::clone(engine),
+        draining: draining.clone(),
+        known,
+        told: None,
+    };
     Ok(Box::pin(stream::unfold(watched, async |mut watched| {
         let next = watched.next().await;
         next.map(|frame| (Ok(frame), watched))
@@ -98,7 +105,11 @@ impl Watched {
                 Some(_) if !self.known => std::future::pending().await,
                 Some((mode, _)) => self.engine.mode_left(mode).await,
             };
-            let status = if self.known { Status::of(mode) } else { Status::ServiceUnknown };
+            let status = if self.known {
+                Status::of(mode)
+            } else {
+                Status::ServiceUnknown
+            };
             let before = self.told.replace((mode, status));
             if before.is_none_or(|(_, told)| told != status) {
                 return status;

@@ -58,11 +58,15 @@ where
     if path == "/v3" {
         return dialect.redirect();
     }
-    let Some(rest) = path.strip_prefix("/v3/").or_else(|| path.strip_prefix("/v3beta/")) else {
+    let Some(rest) = path
+        .strip_prefix("/v3/")
+        .or_else(|| path.strip_prefix("/v3beta/"))
+    else {
         return plain(StatusCode::NOT_FOUND, "404 page not found\n");
     };
     match Method::from_http_route(&format!("/v3/{rest}")) {
         None => dialect.not_found(),
+        Some(method) if !dialect.has_route_of(method) => dialect.not_found(),
         Some(_) if parts.method != HttpMethod::POST => dialect.wrong_method(),
         Some(method) => gateway::answer(connection, method, parts.headers, body, dialect).await,
     }
@@ -71,9 +75,10 @@ where
 /// What Go's `http.Error` writes.
 fn plain(status: StatusCode, text: impl Into<Bytes>) -> Response<DoorBody> {
     let mut response = respond(status, PLAIN, text.into());
-    response
-        .headers_mut()
-        .insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response.headers_mut().insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
     response
 }
 
@@ -86,16 +91,24 @@ fn respond(status: StatusCode, kind: HeaderValue, body: Bytes) -> Response<DoorB
 
 fn get_only() -> Response<DoorBody> {
     let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed\n");
-    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET"));
+    response
+        .headers_mut()
+        .insert(header::ALLOW, HeaderValue::from_static("GET"));
     response
 }
 
 /// etcd's default `--cors=*`.
 fn allow_origins(headers: &mut HeaderMap) {
     for (name, value) in [
-        (header::ACCESS_CONTROL_ALLOW_METHODS, "POST, GET, OPTIONS, PUT, DELETE"),
+        (
+            header::ACCESS_CONTROL_ALLOW_METHODS,
+            "POST, GET, OPTIONS, PUT, DELETE",
+        ),
         (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
-        (header::ACCESS_CONTROL_ALLOW_HEADERS, "accept, content-type, authorization"),
+        (
+            header::ACCESS_CONTROL_ALLOW_HEADERS,
+            "accept, content-type, authorization",
+        ),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }

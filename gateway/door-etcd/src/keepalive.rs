@@ -46,8 +46,16 @@ pub(crate) async fn open(call: &Call<'_>, requests: Requests) -> Result<Opened, 
         });
     let frames: Frames = Box::pin(answers);
     let ending = streams::ending(call.connection, call.terms.leader);
-    let frames = Box::pin(Until { frames: Some(frames), ending });
-    Ok(Opened { frames, served: Served::Local { staleness: call.engine().staleness() } })
+    let frames = Box::pin(Until {
+        frames: Some(frames),
+        ending,
+    });
+    Ok(Opened {
+        frames,
+        served: Served::Local {
+            staleness: call.engine().staleness(),
+        },
+    })
 }
 
 async fn renew(
@@ -62,8 +70,11 @@ async fn renew(
         revision: renewal.facts.revision.get(),
         raft_term: renewal.facts.raft_term,
     };
-    let answer =
-        LeaseKeepAliveResponse { header: Some(header), id: request.id, ttl: renewal.ttl };
+    let answer = LeaseKeepAliveResponse {
+        header: Some(header),
+        id: request.id,
+        ttl: renewal.ttl,
+    };
     Ok((renewal.facts.revision, wire::framed(&answer)))
 }
 
@@ -72,7 +83,10 @@ pub(crate) fn unmarshal(error: &prost::DecodeError) -> Failure {
     let mut failure = Failure::unmarshal(error);
     failure.message = failure
         .message
-        .replace("grpc: error unmarshalling request:", "grpc: failed to unmarshal the received message:")
+        .replace(
+            "grpc: error unmarshalling request:",
+            "grpc: failed to unmarshal the received message:",
+        )
         .into();
     failure.code = Code::Internal;
     failure

@@ -32,3 +32,6 @@ mod wire;
 
 pub use door::{DoorConfig, DoorHandle, DoorReader, serve};
 pub use metrics::{DoorStatus, describe_metrics};
+
+#[cfg(test)]
+mod tests;

@@ -84,13 +84,26 @@ impl Terms {
     /// `floor`. Metadata, if given, names the level; given both, the read keeps to both.
     pub(crate) fn of_read(&self, serializable: bool, floor: Revision) -> ReadTerms {
         match (self.min_revision, self.max_staleness) {
-            (None, None) if serializable => ReadTerms { level: Level::Serializable, floor },
-            (None, None) => ReadTerms { level: Level::Linearizable, floor },
-            (Some(revision), None) => ReadTerms { level: Level::Session(revision), floor },
-            (None, Some(age)) => ReadTerms { level: Level::Bounded(age), floor },
-            (Some(revision), Some(age)) => {
-                ReadTerms { level: Level::Bounded(age), floor: floor.max(revision) }
-            }
+            (None, None) if serializable => ReadTerms {
+                level: Level::Serializable,
+                floor,
+            },
+            (None, None) => ReadTerms {
+                level: Level::Linearizable,
+                floor,
+            },
+            (Some(revision), None) => ReadTerms {
+                level: Level::Session(revision),
+                floor,
+            },
+            (None, Some(age)) => ReadTerms {
+                level: Level::Bounded(age),
+                floor,
+            },
+            (Some(revision), Some(age)) => ReadTerms {
+                level: Level::Bounded(age),
+                floor: floor.max(revision),
+            },
         }
     }
 }
@@ -102,7 +115,10 @@ fn invalid(name: &str, value: &HeaderValue, wanted: &str) -> Failure {
 }
 
 fn min_revision(value: &HeaderValue) -> Result<Revision, Failure> {
-    let number = value.to_str().ok().and_then(|text| text.parse::<i64>().ok());
+    let number = value
+        .to_str()
+        .ok()
+        .and_then(|text| text.parse::<i64>().ok());
     number
         .filter(|number| *number >= 0)
         .map(Revision::new)
@@ -128,14 +144,17 @@ fn encoding(value: &HeaderValue) -> Result<Encoding, Failure> {
 /// gRPC's `grpc-timeout`: at most eight digits and a unit.
 fn deadline(value: &HeaderValue) -> Result<Instant, Failure> {
     let text = String::from_utf8_lossy(value.as_bytes());
-    let malformed = |reason: String| {
-        Failure::new(Code::Internal, format!("malformed grpc-timeout: {reason}"))
-    };
+    let malformed =
+        |reason: String| Failure::new(Code::Internal, format!("malformed grpc-timeout: {reason}"));
     if text.len() < 2 {
-        return Err(malformed(format!("transport: timeout string is too short: {text:?}")));
+        return Err(malformed(format!(
+            "transport: timeout string is too short: {text:?}"
+        )));
     }
     if text.len() > 9 {
-        return Err(malformed(format!("transport: timeout string is too long: {text:?}")));
+        return Err(malformed(format!(
+            "transport: timeout string is too long: {text:?}"
+        )));
     }
     let unit = match text.as_bytes()[text.len() - 1] {
         b'H' => Duration::from_secs(3600),
@@ -152,21 +171,29 @@ fn deadline(value: &HeaderValue) -> Result<Instant, Failure> {
     let digits = &text[..text.len() - 1];
     // Eight digits of hours at most: far from any overflow of a duration.
     let count = digits.parse::<u32>().map_err(|_| {
-        malformed(format!("strconv.ParseInt: parsing {digits:?}: invalid syntax"))
+        malformed(format!(
+            "strconv.ParseInt: parsing {digits:?}: invalid syntax"
+        ))
     })?;
     Ok(Instant::now() + unit * count)
 }
 
 /// The client's metadata as the home is to see it: all but what belongs to this hop, and ours.
 pub(crate) fn to_home(headers: &HeaderMap) -> MetadataMap {
-    let kept = headers.iter().filter(|(name, _)| !is_of_the_hop(name) && !is_ours(name));
+    let kept = headers
+        .iter()
+        .filter(|(name, _)| !is_of_the_hop(name) && !is_ours(name));
     MetadataMap::from_headers(kept.map(|(k, v)| (k.clone(), v.clone())).collect())
 }
 
 /// The home's metadata as the client is to see it.
 pub(crate) fn from_home(metadata: MetadataMap) -> HeaderMap {
     let mut headers = metadata.into_headers();
-    let drop: Vec<_> = headers.keys().filter(|name| is_of_the_hop(name)).cloned().collect();
+    let drop: Vec<_> = headers
+        .keys()
+        .filter(|name| is_of_the_hop(name))
+        .cloned()
+        .collect();
     for name in drop {
         headers.remove(name);
     }

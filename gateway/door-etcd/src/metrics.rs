@@ -12,10 +12,7 @@ use std::{
 };
 
 use meridian_etcd_api::{Effect, Method};
-use metrics::{
-    Counter, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram,
-    histogram,
-};
+use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_histogram, histogram};
 use serde::Serialize;
 use tonic::Code;
 
@@ -26,14 +23,18 @@ const SECONDS: &str = "meridian_etcd_call_seconds";
 const STREAMS_OPENED: &str = "meridian_etcd_watch_streams_opened_total";
 const STREAMS_CLOSED: &str = "meridian_etcd_watch_streams_closed_total";
 const EVENTS: &str = "meridian_etcd_watch_events_total";
-const CONNECTIONS: &str = "meridian_etcd_connections_open";
+const CONNECTIONS_OPENED: &str = "meridian_etcd_connections_opened_total";
+const CONNECTIONS_CLOSED: &str = "meridian_etcd_connections_closed_total";
 
 /// gRPC has 17 codes, 0 to 16.
 const CODES: usize = 17;
 
 /// Describes the metrics to the recorder that is installed.
 pub fn describe_metrics() {
-    describe_counter!(CALLS, "Calls answered, by method, who served them, and gRPC code.");
+    describe_counter!(
+        CALLS,
+        "Calls answered, by method, who served them, and gRPC code."
+    );
     describe_histogram!(
         SECONDS,
         Unit::Seconds,
@@ -42,7 +43,8 @@ pub fn describe_metrics() {
     describe_counter!(STREAMS_OPENED, "Watch streams opened on the local replica.");
     describe_counter!(STREAMS_CLOSED, "Of these, streams closed.");
     describe_counter!(EVENTS, "Watch events delivered.");
-    describe_gauge!(CONNECTIONS, "Client connections open.");
+    describe_counter!(CONNECTIONS_OPENED, "Client connections opened.");
+    describe_counter!(CONNECTIONS_CLOSED, "Of these, connections closed.");
 }
 
 /// What `status` shows of a door; each but `connections` only rises.
@@ -89,12 +91,17 @@ pub(crate) struct Meters {
     opened: Counter,
     closed: Counter,
     delivered: Counter,
+    connections_opened: Counter,
+    connections_closed: Counter,
 }
 
 impl Meters {
     pub(crate) fn new() -> Self {
         Self {
-            methods: Method::ALL.iter().map(|_| MethodMeters::default()).collect(),
+            methods: Method::ALL
+                .iter()
+                .map(|_| MethodMeters::default())
+                .collect(),
             reads_local: AtomicU64::new(0),
             reads_home: AtomicU64::new(0),
             writes: AtomicU64::new(0),
@@ -105,6 +112,8 @@ impl Meters {
             opened: counter!(STREAMS_OPENED),
             closed: counter!(STREAMS_CLOSED),
             delivered: counter!(EVENTS),
+            connections_opened: counter!(CONNECTIONS_OPENED),
+            connections_closed: counter!(CONNECTIONS_CLOSED),
         }
     }
 
@@ -115,7 +124,9 @@ impl Meters {
             Served::Local { .. } => (&meters.local, "local"),
             Served::Home { .. } => (&meters.home, "home"),
         };
-        counter.get_or_init(|| calls(method, label, Code::Ok)).increment(1);
+        counter
+            .get_or_init(|| calls(method, label, Code::Ok))
+            .increment(1);
         let counted = match (served, method.effect()) {
             (Served::Local { .. }, _) => &self.reads_local,
             (Served::Home { .. }, Effect::Read) => &self.reads_home,
@@ -127,18 +138,31 @@ impl Meters {
     /// A call failed.
     pub(crate) fn failed(&self, method: Method, code: Code) {
         let counter = &self.methods[method as usize].failed[code as usize];
-        counter.get_or_init(|| calls(method, "none", code)).increment(1);
+        counter
+            .get_or_init(|| calls(method, "none", code))
+            .increment(1);
         self.failures.fetch_add(1, Ordering::Relaxed);
     }
 
     /// How long a call took; told for a sample of them.
     pub(crate) fn took(&self, method: Method, local: bool, time: Duration) {
         let meters = &self.methods[method as usize];
-        let (histogram, label) =
-            if local { (&meters.local_seconds, "local") } else { (&meters.home_seconds, "home") };
+        let (histogram, label) = if local {
+            (&meters.local_seconds, "local")
+        } else {
+            (&meters.home_seconds, "home")
+        };
         histogram
             .get_or_init(|| histogram!(SECONDS, "method" => method.path(), "served_by" => label))
             .record(time.as_secs_f64());
+    }
+
+    pub(crate) fn connection_opened(&self) {
+        self.connections_opened.increment(1);
+    }
+
+    pub(crate) fn connection_closed(&self) {
+        self.connections_closed.increment(1);
     }
 
     pub(crate) fn watch_stream_opened(&self) {

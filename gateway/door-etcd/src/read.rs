@@ -70,18 +70,28 @@ pub(crate) fn decode(message: &Bytes) -> Result<RangeRequest, Failure> {
 pub(crate) async fn admit(call: &Call<'_>, terms: ReadTerms) -> Result<Admitted, Failure> {
     let ReadTerms { level, floor } = terms;
     let admitted = call.engine().admit(level, floor, call.terms.deadline).await;
-    let late = call.terms.deadline.is_some_and(|deadline| deadline <= std::time::Instant::now());
-    admitted.map_err(|error| if late { Failure::deadline() } else { error.into() })
+    admitted.map_err(|error| {
+        if call.is_late() {
+            Failure::deadline()
+        } else {
+            error.into()
+        }
+    })
 }
 
 fn point(call: &Call<'_>, view: &View, key: &[u8]) -> Answered {
     let mut answer = None;
-    let revision = view.keyspace.get_into(key, |record| answer = Some(wire::range::point(record)));
+    let revision = view
+        .keyspace
+        .get_into(key, |record| answer = Some(wire::range::point(record)));
     let answer = answer.expect("get_into calls its sink exactly once");
     let mut facts = view.facts;
     facts.revision = revision;
     call.connection.shown(revision);
-    Answered { frame: answer.finish(&facts), served: local(view) }
+    Answered {
+        frame: answer.finish(&facts),
+        served: local(view),
+    }
 }
 
 async fn scan(
@@ -90,10 +100,16 @@ async fn scan(
     request: RangeRequest,
     message: Bytes,
 ) -> Result<Answered, Failure> {
-    match call.in_time(async { Ok(frame(view, &request).await) }).await? {
+    match call
+        .in_time(async { Ok(frame(view, &request).await) })
+        .await?
+    {
         Ok((frame, revision)) => {
             call.connection.shown(revision);
-            Ok(Answered { frame, served: local(view) })
+            Ok(Answered {
+                frame,
+                served: local(view),
+            })
         }
         Err(Unread::AskHome) => forward::unary(call, message).await,
         Err(Unread::Failed(failure)) => Err(failure),
@@ -101,10 +117,7 @@ async fn scan(
 }
 
 /// The whole answer, read chunk by chunk, and its header's revision.
-async fn frame(
-    view: &View,
-    request: &RangeRequest,
-) -> Result<(Bytes, Revision), Unread> {
+async fn frame(view: &View, request: &RangeRequest) -> Result<(Bytes, Revision), Unread> {
     let part = part_of(request);
     let mut scan = view.keyspace.scan(query_of(request))?;
     let mut answer = wire::Answer::with_capacity(RANGE_BYTES);
@@ -119,7 +132,10 @@ async fn frame(
         }
         tokio::task::yield_now().await;
     };
-    Ok((wire::range::finish(answer, &view.facts, &found), found.current))
+    Ok((
+        wire::range::finish(answer, &view.facts, &found),
+        found.current,
+    ))
 }
 
 /// grpc-go's words; ours names the size at which we stopped, not the whole.
@@ -132,8 +148,7 @@ fn too_large(bytes: usize) -> Failure {
 /// Who answered, for an answer from `view`.
 pub(crate) fn local(view: &View) -> Served {
     let known = view.staleness != std::time::Duration::MAX;
-    Served::Local { staleness: known.then_some(view.staleness) }
+    Served::Local {
+        staleness: known.then_some(view.staleness),
+    }
 }
-
-#[cfg(test)]
-mod tests;

@@ -46,7 +46,7 @@ pub(crate) type Ending = Pin<Box<dyn Future<Output = Failure> + Send>>;
 /// What the client is told, before any message.
 pub(crate) async fn open(call: &Call<'_>, requests: Requests) -> Result<Opened, Failure> {
     let meters = &call.connection.door.meters;
-    let outcome = match call.check_leader() {
+    let outcome = match call.check_terms() {
         Ok(()) => route(call, requests).await,
         Err(failure) => Err(failure),
     };
@@ -58,12 +58,14 @@ pub(crate) async fn open(call: &Call<'_>, requests: Requests) -> Result<Opened, 
 }
 
 async fn route(call: &Call<'_>, requests: Requests) -> Result<Opened, Failure> {
-    match call.method {
-        Method::Watch => watch::open(call, requests).await,
-        Method::LeaseKeepAlive => keepalive::open(call, requests).await,
-        Method::KvRangeStream => read::open(call, requests).await,
-        // The rest that streams; a unary method never comes here.
-        _ => tunnel(call, requests).await,
+    if call.method == Method::Watch {
+        watch::open(call, requests).await
+    } else if call.method == Method::LeaseKeepAlive {
+        keepalive::open(call, requests).await
+    } else if call.method == Method::KvRangeStream {
+        read::open(call, requests).await
+    } else {
+        tunnel(call, requests).await
     }
 }
 
@@ -83,8 +85,13 @@ pub(crate) async fn tunnel(call: &Call<'_>, requests: Requests) -> Result<Opened
     });
     let ending = ending(call.connection, call.terms.leader);
     Ok(Opened {
-        frames: Box::pin(Until { frames: Some(Box::pin(frames)), ending }),
-        served: Served::Home { metadata: metadata::from_home(replies.metadata) },
+        frames: Box::pin(Until {
+            frames: Some(Box::pin(frames)),
+            ending,
+        }),
+        served: Served::Home {
+            metadata: metadata::from_home(replies.metadata),
+        },
     })
 }
 
@@ -105,7 +112,10 @@ where
 /// # Errors
 /// There is none, or it is broken.
 pub(crate) async fn only(mut requests: Requests) -> Result<Bytes, Failure> {
-    requests.next().await.unwrap_or_else(|| Err(Failure::new(Code::Unknown, "EOF")))
+    requests
+        .next()
+        .await
+        .unwrap_or_else(|| Err(Failure::new(Code::Unknown, "EOF")))
 }
 
 /// A call with this one message.

@@ -41,7 +41,10 @@ pub(crate) async fn answer(call: &Call<'_>, message: Bytes) -> Result<Answered, 
         Admitted::Local(view) => match evaluate(&view, &txn, &request) {
             Ok((frame, revision)) => {
                 call.connection.shown(revision);
-                Ok(Answered { frame, served: read::local(&view) })
+                Ok(Answered {
+                    frame,
+                    served: read::local(&view),
+                })
             }
             Err(Unread::AskHome) => forward::unary(call, message).await,
             Err(Unread::Failed(failure)) => Err(failure),
@@ -64,12 +67,16 @@ fn evaluate(
     txn: &Txn,
     request: &TxnRequest,
 ) -> Result<(Bytes, meridian_keyspace::Revision), Unread> {
-    let (evaluated, revision) =
-        view.keyspace.read(|keyspace| (keyspace.evaluate(txn), keyspace.revision()));
+    let (evaluated, revision) = view
+        .keyspace
+        .read(|keyspace| (keyspace.evaluate(txn), keyspace.revision()));
     let evaluated = evaluated.map_err(unread)?;
     let mut facts = view.facts;
     facts.revision = revision;
-    Ok((wire::framed(&answer::response(&facts, &evaluated, request)), revision))
+    Ok((
+        wire::framed(&answer::response(&facts, &evaluated, request)),
+        revision,
+    ))
 }
 
 fn unread(error: TxnError) -> Unread {

@@ -38,14 +38,20 @@ pub(crate) async fn answer(call: &Call<'_>, message: Bytes) -> Result<Answered, 
         Err(failure) => meters.failed(call.method, failure.code),
     }
     if let Some(started) = started {
-        let local = matches!(&outcome, Ok(Answered { served: Served::Local { .. }, .. }));
+        let local = matches!(
+            &outcome,
+            Ok(Answered {
+                served: Served::Local { .. },
+                ..
+            })
+        );
         meters.took(call.method, local, started.elapsed());
     }
     outcome
 }
 
 async fn handle(call: &Call<'_>, message: Bytes) -> Result<Answered, Failure> {
-    call.check_leader()?;
+    call.check_terms()?;
     match handling(call.method) {
         Handling::Range => read::range(call, message).await,
         Handling::Txn => Box::pin(txn::answer(call, message)).await,

@@ -38,7 +38,9 @@ async fn settled_mode(engine: &Engine) -> Mode {
     match engine.mode() {
         Mode::Starting => {
             let left = engine.mode_left(Mode::Starting);
-            tokio::time::timeout(REPLICA_PATIENCE, left).await.unwrap_or(Mode::Starting)
+            tokio::time::timeout(REPLICA_PATIENCE, left)
+                .await
+                .unwrap_or(Mode::Starting)
         }
         mode @ (Mode::Local | Mode::Forwarding) => mode,
     }

@@ -73,7 +73,10 @@ pub(crate) struct Header {
 
 impl Header {
     pub(crate) fn of(facts: &Facts) -> Self {
-        let mut header = Self { bytes: [0; ROOM_BYTES], len: 2 };
+        let mut header = Self {
+            bytes: [0; ROOM_BYTES],
+            len: 2,
+        };
         header.put(0x08, facts.cluster_id);
         header.put(0x10, facts.member_id);
         header.put(0x18, facts.revision.get() as u64);

@@ -49,11 +49,15 @@ struct EchoOptions {
     threads: usize,
 }
 
-fn main() -> anyhow::Result<ExitCode> {
-    match Line::parse().command {
+fn main() -> ExitCode {
+    let ended = match Line::parse().command {
         Command::Gateway(options) => compare(&options),
         Command::Echo(options) => serve_echo(&options),
-    }
+    };
+    ended.unwrap_or_else(|error| {
+        tell::failure(&error);
+        ExitCode::FAILURE
+    })
 }
 
 fn serve_echo(options: &EchoOptions) -> anyhow::Result<ExitCode> {

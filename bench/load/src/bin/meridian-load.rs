@@ -3,6 +3,7 @@
 use std::{
     io::Write,
     path::PathBuf,
+    process::ExitCode,
     time::{Duration, Instant},
 };
 
@@ -131,12 +132,22 @@ struct Watch {
     span: Span,
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
+    match run(Line::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tell::failure(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        match Line::parse().command {
+        match command {
             Command::Fill(arguments) => run_fill(arguments).await,
             Command::Run(arguments) => run_operation(arguments).await,
             Command::Watch(arguments) => run_watch(arguments).await,

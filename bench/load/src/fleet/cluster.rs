@@ -132,6 +132,13 @@ impl Cluster {
         &self.members[(self.leader + 1) % 3]
     }
 
+    /// Why the first member that runs no more ended; none while all run.
+    pub fn ended(&mut self) -> Option<String> {
+        self.members
+            .iter_mut()
+            .find_map(|member| member.server.ended())
+    }
+
     /// All members.
     pub fn members(&self) -> &[Member; 3] {
         &self.members

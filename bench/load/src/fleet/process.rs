@@ -33,6 +33,7 @@ impl Server {
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output);
+        without_settings(command);
         let program = command.get_program().to_owned();
         let child = command
             .spawn()
@@ -49,6 +50,16 @@ impl Server {
         ProcessId(self.child.id())
     }
 
+    /// Why it runs no more, with the end of its log; none while it runs.
+    pub fn ended(&mut self) -> Option<String> {
+        let status = self.child.try_wait().ok()??;
+        Some(format!(
+            "{} ended with {status}; its log ends:\n{}",
+            self.name,
+            self.log_tail()
+        ))
+    }
+
     /// Waits until `ready` is true; an early end or the deadline is an error with the end of the log.
     pub async fn wait_until(
         &mut self,
@@ -57,12 +68,8 @@ impl Server {
     ) -> anyhow::Result<Duration> {
         let start = Instant::now();
         while !ready().await {
-            if let Some(status) = self.child.try_wait()? {
-                bail!(
-                    "{} ended with {status}; its log ends:\n{}",
-                    self.name,
-                    self.log_tail()
-                );
+            if let Some(words) = self.ended() {
+                bail!(words);
             }
             if start.elapsed() > deadline {
                 let name = &self.name;

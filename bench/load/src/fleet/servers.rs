@@ -40,6 +40,11 @@ impl Front {
         self.started_in
     }
 
+    /// Why it runs no more; none while it runs.
+    pub fn ended(&mut self) -> Option<String> {
+        self.server.ended()
+    }
+
     /// Its admin port, if it has one.
     pub fn admin(&self) -> Option<u16> {
         self.admin
@@ -52,7 +57,13 @@ pub async fn proxy(bin: &Binaries, home: SocketAddr, folder: &Path) -> anyhow::R
     let mut command = Command::new(&bin.etcd);
     command
         .args(["grpc-proxy", "start", "--endpoints", &home.to_string()])
-        .args(["--listen-addr", &format!("127.0.0.1:{port}"), "--data-dir"])
+        .args(["--listen-addr", &format!("127.0.0.1:{port}")])
+        // It dials this address itself and ends after seconds if nobody is there.
+        .args([
+            "--advertise-client-url",
+            &format!("127.0.0.1:{port}"),
+            "--data-dir",
+        ])
         .arg(folder.join("proxy"))
         .args(["--max-send-bytes", "67108864"]);
     let mut server = Server::start("grpc-proxy", folder, &mut command)?;

@@ -134,12 +134,13 @@ async fn get_all(stage: &Stage, cluster: &Cluster) -> anyhow::Result<Duration> {
         .args(["--command-timeout", "120s", "get", "--prefix", ""])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
+        .stderr(Stdio::piped())
         .kill_on_drop(true);
     let start = Instant::now();
-    let ended = timeout(ETCDCTL_MAX, command.output())
-        .await
-        .context("etcdctl takes too long")?;
-    let output = ended.with_context(|| format!("start {}", stage.bins.etcdctl.display()))?;
+    let child = command.spawn();
+    let child = child.with_context(|| format!("start {}", stage.bins.etcdctl.display()))?;
+    let ended = timeout(ETCDCTL_MAX, child.wait_with_output()).await;
+    let output = ended.context("etcdctl takes too long")??;
     let (status, words) = (output.status, String::from_utf8_lossy(&output.stderr));
     ensure!(
         status.success(),

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     connection::Endpoint,
     drive::{Loop, Session},
-    fill::fill,
+    fill::{fill, rest},
     fleet::{Binaries, cluster::Cluster, servers, servers::Front},
     process::ProcessId,
     shape::Shape,
@@ -100,11 +100,15 @@ impl Stage {
         name: &str,
         shape: &Shape,
     ) -> anyhow::Result<Cluster> {
-        let folder = self.folder().join(name);
-        std::fs::create_dir_all(&folder)?;
+        // Never a folder twice: a member that finds another cluster's data waits for its peers for ever.
+        let folder = tempfile::Builder::new()
+            .prefix(name)
+            .tempdir_in(self.folder())?
+            .keep();
         let cluster = Cluster::start(&self.bins.etcd, &folder).await?;
         let say = |keys| self.say(format_args!("fill: {keys} of {} keys", shape.keys));
         fill(&cluster.leader().endpoint(), shape, &say).await?;
+        rest(&cluster.leader().endpoint()).await?;
         Ok(cluster)
     }
 
@@ -135,6 +139,17 @@ impl Stage {
         self.fronts
             .as_ref()
             .context("a section that did not start its servers")
+    }
+
+    /// Why a server of the small cluster, or before it, runs no more: the cause behind a failed section.
+    pub(super) fn ended(&mut self) -> Option<String> {
+        let Fronts {
+            cluster,
+            proxy,
+            gateway,
+        } = self.fronts.as_mut()?;
+        let mut fronts = proxy.iter_mut().chain(gateway);
+        cluster.ended().or_else(|| fronts.find_map(Front::ended))
     }
 
     /// Tells one round.

@@ -79,7 +79,6 @@ impl Live {
             Some(_) => {
                 for (line, text) in self.lines.iter().zip(texts) {
                     line.set_message(text);
-                    line.tick();
                 }
             }
             None => show(&texts.join(" | ")),

@@ -70,7 +70,7 @@ impl RegionPorts {
             .filter_map(|port| port.as_ref().err().map(String::as_str))
             .collect();
         if !problems.is_empty() {
-            bail!("{}", problems.join("\n"));
+            bail!("{}", problems.join("\nerror: "));
         }
         let [us, us_admin, eu, eu_admin] = open.map(|port| port.map_err(|error| anyhow!(error)));
         Ok([
@@ -156,8 +156,8 @@ impl Region {
         self.admin.address()
     }
 
-    /// Stops its gateway; whether nothing had to be aborted. The admin port is left to the caller,
-    /// to be the last that stops.
+    /// Stops its gateway; whether everything has ended. The admin port is left to the caller, to be
+    /// the last that stops.
     pub(super) async fn stop(self, drain: Duration) -> (bool, AdminServer) {
         let Self {
             name: _,

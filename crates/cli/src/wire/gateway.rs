@@ -26,7 +26,7 @@ use tokio::net::TcpListener;
 
 use super::{
     ROOM_STOP,
-    report::{NodeStatus, was_clean},
+    report::{NodeStatus, all_ended},
 };
 
 /// What a gateway is made from.
@@ -93,13 +93,13 @@ impl Gateway {
         &self.view
     }
 
-    /// Turns unready, drains the door for `drain` at most, stops the engine; whether nothing had
-    /// to be aborted.
+    /// Turns unready, drains the door for `drain` at most, stops the engine; whether everything has
+    /// ended.
     pub(crate) async fn stop(self, drain: Duration) -> bool {
         let Self { view, door, core } = self;
         view.stopping.store(true, Ordering::Relaxed);
-        let door = was_clean("door", &door.drain(drain).await);
-        let engine = was_clean("engine", &core.stop(ROOM_STOP).await);
+        let door = all_ended("door", &door.drain(drain).await);
+        let engine = all_ended("engine", &core.stop(ROOM_STOP).await);
         door && engine
     }
 }

@@ -33,8 +33,9 @@ impl NodeStatus {
     }
 }
 
-/// Logs what a stop had to abort; whether it was nothing.
-pub(crate) fn was_clean(what: &str, report: &StopReport) -> bool {
+/// Logs what a stop had to abort at its deadline, which is a stop in order still; whether everything
+/// has ended.
+pub(crate) fn all_ended(what: &str, report: &StopReport) -> bool {
     let StopReport { aborted, stuck } = report;
     if !aborted.is_empty() {
         tracing::warn!(what, count = aborted.len(), tasks = ?first(aborted), "aborted at the deadline");
@@ -42,7 +43,7 @@ pub(crate) fn was_clean(what: &str, report: &StopReport) -> bool {
     if !stuck.is_empty() {
         tracing::error!(what, count = stuck.len(), tasks = ?first(stuck), "tasks did not stop");
     }
-    report.is_clean()
+    stuck.is_empty()
 }
 
 /// Enough names to see what they are.

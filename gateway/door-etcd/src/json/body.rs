@@ -34,7 +34,11 @@ pub(super) fn messages<B>(method: Method, body: B) -> Requests
 where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
 {
-    let values = Values { body, text: BytesMut::new(), open: true };
+    let values = Values {
+        body,
+        text: BytesMut::new(),
+        open: true,
+    };
     stream::unfold(Some((method, values)), async |state| {
         let (method, mut values) = state?;
         let text = values.next().await.transpose()?;
@@ -73,8 +77,7 @@ where
 
     /// Cuts off the first value, if it is there to its end.
     fn cut(&mut self) -> Result<Option<BytesMut>, Failure> {
-        let mut values =
-            serde_json::Deserializer::from_slice(&self.text).into_iter::<IgnoredAny>();
+        let mut values = serde_json::Deserializer::from_slice(&self.text).into_iter::<IgnoredAny>();
         match values.next() {
             None => Ok(None),
             Some(Ok(IgnoredAny)) => {

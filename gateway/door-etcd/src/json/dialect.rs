@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
+use meridian_etcd_api::Method;
 use serde::Serialize;
 use tonic::Code;
 
@@ -53,8 +54,13 @@ struct Line<T> {
 impl Dialect {
     /// The dialect of a version such as `3.6.16`; the newest if it is not known.
     pub(super) fn of(version: Option<&str>) -> Self {
-        let newest = Self { minor: u32::MAX, patch: 0 };
-        let Some(version) = version else { return newest };
+        let newest = Self {
+            minor: u32::MAX,
+            patch: 0,
+        };
+        let Some(version) = version else {
+            return newest;
+        };
         let mut numbers = version.split(['.', '-', '+']).map(str::parse::<u32>);
         match (numbers.next(), numbers.next(), numbers.next()) {
             (Some(Ok(3)), Some(Ok(minor)), Some(Ok(patch))) => Self { minor, patch },
@@ -87,6 +93,22 @@ impl Dialect {
         }
     }
 
+    /// Whether that version's gateway has a method's routes.
+    pub(super) fn has_route_of(self, method: Method) -> bool {
+        let since = match method {
+            Method::AuthStatus | Method::MaintenanceDowngrade => Self { minor: 5, patch: 0 },
+            // Before, its route was that of `Hash`.
+            Method::MaintenanceHashKv => Self { minor: 5, patch: 1 },
+            _ => return true,
+        };
+        self >= since
+    }
+
+    /// What a stream without a message says it is.
+    pub(super) fn kind_of_nothing(self) -> Option<HeaderValue> {
+        (!self.is_new()).then_some(JSON)
+    }
+
     /// A failed call.
     pub(super) fn failure(self, failure: &Failure, within: Within) -> Response<DoorBody> {
         let mut text = self.failure_text(failure, within);
@@ -107,20 +129,33 @@ impl Dialect {
         let (code, message) = (failure.code as i32, failure.message.as_ref());
         let status = self.status_of(failure.code);
         let written = match (self.is_new(), within) {
-            (false, Within::Body) => serde_json::to_string(&BodyV1 { error: message, message, code }),
+            (false, Within::Body) => serde_json::to_string(&BodyV1 {
+                error: message,
+                message,
+                code,
+            }),
             (false, Within::Stream) => {
                 let http_status = status.canonical_reason().unwrap_or_default();
                 let http_code = status.as_u16();
-                let error = StreamV1 { grpc_code: code, http_code, message, http_status };
+                let error = StreamV1 {
+                    grpc_code: code,
+                    http_code,
+                    message,
+                    http_status,
+                };
                 serde_json::to_string(&Line { error })
             }
             (true, Within::Body) => serde_json::to_string(&ErrorV2 { code, message }),
-            (true, Within::Stream) => {
-                serde_json::to_string(&Line { error: ErrorV2 { code, message } })
-            }
+            (true, Within::Stream) => serde_json::to_string(&Line {
+                error: ErrorV2 { code, message },
+            }),
         };
         let text = written.expect("strings and numbers are always JSON");
-        if self.is_new() { text.into_bytes() } else { escaped_for_html(&text).into_bytes() }
+        if self.is_new() {
+            text.into_bytes()
+        } else {
+            escaped_for_html(&text).into_bytes()
+        }
     }
 
     fn status_of(self, code: Code) -> StatusCode {
@@ -169,18 +204,28 @@ impl Dialect {
     /// `/v3`, as Go's mux sends it on.
     pub(super) fn redirect(self) -> Response<DoorBody> {
         let (status, text) = if self.is_new() {
-            (StatusCode::TEMPORARY_REDIRECT, "<a href=\"/v3/\">Temporary Redirect</a>.\n\n")
+            (
+                StatusCode::TEMPORARY_REDIRECT,
+                "<a href=\"/v3/\">Temporary Redirect</a>.\n\n",
+            )
         } else {
-            (StatusCode::MOVED_PERMANENTLY, "<a href=\"/v3/\">Moved Permanently</a>.\n\n")
+            (
+                StatusCode::MOVED_PERMANENTLY,
+                "<a href=\"/v3/\">Moved Permanently</a>.\n\n",
+            )
         };
         let kind = HeaderValue::from_static("text/html; charset=utf-8");
         let mut response = respond(status, kind, text.into());
-        response.headers_mut().insert(header::LOCATION, HeaderValue::from_static("/v3/"));
+        response
+            .headers_mut()
+            .insert(header::LOCATION, HeaderValue::from_static("/v3/"));
         response
     }
 }
 
 /// Go's JSON writes these three as escapes.
 fn escaped_for_html(text: &str) -> String {
-    text.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
+    text.replace('<', "\\u003c")
+        .replace('>', "\\u003e")
+        .replace('&', "\\u0026")
 }

@@ -50,13 +50,21 @@ where
     let answered = match (terms_of(&headers, &metadata), within) {
         (Err(failure), _) => Err(failure),
         (Ok(terms), Within::Body) => {
-            let call =
-                Call { connection: &connection, method, terms: &terms, headers: &metadata };
+            let call = Call {
+                connection: &connection,
+                method,
+                terms: &terms,
+                headers: &metadata,
+            };
             one(&call, body).await
         }
         (Ok(terms), Within::Stream) => {
-            let call =
-                Call { connection: &connection, method, terms: &terms, headers: &metadata };
+            let call = Call {
+                connection: &connection,
+                method,
+                terms: &terms,
+                headers: &metadata,
+            };
             many(&call, body, dialect).await
         }
     };
@@ -78,11 +86,7 @@ where
 
 /// A streaming call: the answer begins with its first message, as etcd's does, so that a call that
 /// fails at once has the status of its failure.
-async fn many<B>(
-    call: &Call<'_>,
-    body: B,
-    dialect: Dialect,
-) -> Result<Response<DoorBody>, Failure>
+async fn many<B>(call: &Call<'_>, body: B, dialect: Dialect) -> Result<Response<DoorBody>, Failure>
 where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
 {
@@ -94,7 +98,11 @@ where
     };
     let streams::Opened { mut frames, served } = streams::open(call, requests).await?;
     let Some(first) = frames.next().await.transpose()? else {
-        return Ok(Response::new(DoorBody::Empty));
+        let mut response = Response::new(DoorBody::Pieces(Box::pin(stream::empty())));
+        if let Some(kind) = dialect.kind_of_nothing() {
+            response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        }
+        return Ok(response);
     };
     let mut response = Response::new(DoorBody::Pieces(lines(call.method, first, frames, dialect)));
     response.headers_mut().insert(header::CONTENT_TYPE, JSON);
@@ -127,7 +135,10 @@ fn results(method: Method, mut piece: Bytes) -> Result<Bytes, Failure> {
 
 fn unreadable(error: &meridian_etcd_api::DecodeError) -> Failure {
     tracing::warn!(%error, "the home's answer cannot be shown as JSON");
-    Failure::new(Code::Internal, "meridian: the home's answer cannot be shown as JSON; use gRPC")
+    Failure::new(
+        Code::Internal,
+        "meridian: the home's answer cannot be shown as JSON; use gRPC",
+    )
 }
 
 /// The metadata that headers stand for: `Grpc-Metadata-X` is `x`, and `Authorization` itself.
@@ -154,12 +165,18 @@ fn terms_of(headers: &HeaderMap, metadata: &HeaderMap) -> Result<Terms, Failure>
             return failure;
         }
         let shown = String::from_utf8_lossy(timeout.as_bytes());
-        Failure::new(Code::InvalidArgument, format!("invalid grpc-timeout: {shown}"))
+        Failure::new(
+            Code::InvalidArgument,
+            format!("invalid grpc-timeout: {shown}"),
+        )
     })
 }
 
 fn put_metadata(headers: &mut HeaderMap, served: &Served) {
-    headers.insert(ANSWER_CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert(
+        ANSWER_CONTENT_TYPE,
+        HeaderValue::from_static("application/grpc"),
+    );
     match served {
         Served::Local { staleness } => {
             headers.insert(SERVED_BY, HeaderValue::from_static("local"));

@@ -87,8 +87,9 @@ impl Probe {
         let named = |name: &str, of: &[Check]| of.iter().copied().find(|c| c.name() == name);
         match path.strip_prefix("/livez/") {
             Some(name) => named(name, &LIVE).map(|check| Self::Live(Some(check))),
-            None => named(path.strip_prefix("/readyz/")?, &READY)
-                .map(|check| Self::Ready(Some(check))),
+            None => {
+                named(path.strip_prefix("/readyz/")?, &READY).map(|check| Self::Ready(Some(check)))
+            }
         }
     }
 }
@@ -172,17 +173,25 @@ async fn health(engine: &Engine, query: &Query, dialect: Dialect) -> Response<Do
 /// Why `/health` is not well, in etcd's order and words.
 async fn unhealthy(engine: &Engine, query: &Query) -> Option<String> {
     if query.serializable {
-        return serializable(engine).err().map(|error| format!("RANGE ERROR:{error}"));
+        return serializable(engine)
+            .err()
+            .map(|error| format!("RANGE ERROR:{error}"));
     }
     if !engine.has_leader() {
         return Some("RAFT NO LEADER".to_owned());
     }
-    for (kind, name) in [(AlarmType::Nospace, "NOSPACE"), (AlarmType::Corrupt, "CORRUPT")] {
+    for (kind, name) in [
+        (AlarmType::Nospace, "NOSPACE"),
+        (AlarmType::Corrupt, "CORRUPT"),
+    ] {
         if !query.excludes(name) && alarm(engine, kind).await == Alarm::Raised {
             return Some(format!("ALARM {name}"));
         }
     }
-    linearizable(engine).await.err().map(|error| format!("RANGE ERROR:{error}"))
+    linearizable(engine)
+        .await
+        .err()
+        .map(|error| format!("RANGE ERROR:{error}"))
 }
 
 async fn checks(
@@ -193,7 +202,9 @@ async fn checks(
 ) -> Response<DoorBody> {
     let mut text = String::new();
     let mut failed = false;
-    let wanted = all.iter().filter(|check| one.is_none_or(|one| one == **check));
+    let wanted = all
+        .iter()
+        .filter(|check| one.is_none_or(|one| one == **check));
     for check in wanted.filter(|check| !query.excludes(check.name())) {
         let line = match check.run(engine).await {
             Ok(()) => format!("[+]{} ok\n", check.name()),
@@ -208,7 +219,11 @@ async fn checks(
         text.push('\n');
         return plain(StatusCode::SERVICE_UNAVAILABLE, text);
     }
-    let shown = if query.verbose { text + "ok\n" } else { "ok\n".to_owned() };
+    let shown = if query.verbose {
+        text + "ok\n"
+    } else {
+        "ok\n".to_owned()
+    };
     plain(StatusCode::OK, shown)
 }
 
@@ -223,7 +238,9 @@ fn serializable(engine: &Engine) -> Result<(), String> {
 /// Whether this gateway could answer a linearizable read.
 async fn linearizable(engine: &Engine) -> Result<(), String> {
     let deadline = Some(Instant::now() + CHECK_DEADLINE);
-    let admitted = engine.admit(Level::Linearizable, Revision::ZERO, deadline).await;
+    let admitted = engine
+        .admit(Level::Linearizable, Revision::ZERO, deadline)
+        .await;
     admitted.map(|_| ()).map_err(|error| error.to_string())
 }
 
@@ -235,7 +252,10 @@ enum Alarm {
 }
 
 async fn alarm(engine: &Engine, kind: AlarmType) -> Alarm {
-    let request = AlarmRequest { alarm: kind.into(), ..AlarmRequest::default() };
+    let request = AlarmRequest {
+        alarm: kind.into(),
+        ..AlarmRequest::default()
+    };
     let mut call = Call::new(Method::MaintenanceAlarm, request.encode_to_vec().into());
     let deadline = Instant::now() + CHECK_DEADLINE;
     call.deadline = Some(deadline);

@@ -7,9 +7,7 @@ use meridian_etcd_api::{
         range_request::{SortOrder as WireOrder, SortTarget as WireTarget},
     },
 };
-use meridian_keyspace::{
-    KeySpan, RangeQuery, Revision, RevisionFilter, SortOrder, SortTarget,
-};
+use meridian_keyspace::{KeySpan, RangeQuery, Revision, RevisionFilter, SortOrder, SortTarget};
 
 use crate::wire::range::Part;
 
@@ -49,7 +47,11 @@ pub(crate) fn query_of(request: &RangeRequest) -> RangeQuery<'_> {
 
 /// What of each record is answered.
 pub(crate) fn part_of(request: &RangeRequest) -> Part {
-    if request.keys_only { Part::WithoutValue } else { Part::Whole }
+    if request.keys_only {
+        Part::WithoutValue
+    } else {
+        Part::Whole
+    }
 }
 
 /// A limit; a negative one is none, as in etcd.

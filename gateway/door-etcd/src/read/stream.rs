@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::stream;
 use meridian_engine::{Admitted, View};
 use meridian_etcd_api::etcdserverpb::RangeRequest;
-use meridian_keyspace::{shared::Step, RangeAnswer};
+use meridian_keyspace::{RangeAnswer, shared::Step};
 use tokio::sync::mpsc;
 use tonic::Code;
 
@@ -47,7 +47,10 @@ pub(crate) async fn open(call: &Call<'_>, requests: Requests) -> Result<Opened, 
     match pieces.recv().await {
         Some(Err(Unread::AskHome)) => streams::tunnel(call, streams::once(message)).await,
         Some(Err(Unread::Failed(failure))) => Err(failure),
-        Some(Ok(first)) => Ok(Opened { frames: frames(first, pieces), served: local(&view) }),
+        Some(Ok(first)) => Ok(Opened {
+            frames: frames(first, pieces),
+            served: local(&view),
+        }),
         None => Err(meridian_etcd_api::EtcdError::STOPPED.into()),
     }
 }
@@ -55,16 +58,19 @@ pub(crate) async fn open(call: &Call<'_>, requests: Requests) -> Result<Opened, 
 type Piece = Result<Bytes, Unread>;
 
 fn frames(first: Bytes, rest: mpsc::Receiver<Piece>) -> Frames {
-    Box::pin(stream::unfold((Some(first), rest), async |(first, mut rest)| {
-        let piece = match first {
-            Some(first) => Ok(first),
-            None => rest.recv().await?.map_err(|unread| match unread {
-                Unread::Failed(failure) => failure,
-                Unread::AskHome => meridian_etcd_api::EtcdError::COMPACTED.into(),
-            }),
-        };
-        Some((piece, (None, rest)))
-    }))
+    Box::pin(stream::unfold(
+        (Some(first), rest),
+        async |(first, mut rest)| {
+            let piece = match first {
+                Some(first) => Ok(first),
+                None => rest.recv().await?.map_err(|unread| match unread {
+                    Unread::Failed(failure) => failure,
+                    Unread::AskHome => meridian_etcd_api::EtcdError::COMPACTED.into(),
+                }),
+            };
+            Some((piece, (None, rest)))
+        },
+    ))
 }
 
 /// Scans in a task of its own, a few pieces ahead of the client; the task ends when the client

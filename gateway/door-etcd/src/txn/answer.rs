@@ -29,7 +29,11 @@ pub(super) fn response(facts: &Facts, answer: &TxnAnswer, request: &TxnRequest) 
 }
 
 fn body(header: ResponseHeader, answer: &TxnAnswer, request: &TxnRequest) -> TxnResponse {
-    let asked = if answer.succeeded { &request.success } else { &request.failure };
+    let asked = if answer.succeeded {
+        &request.success
+    } else {
+        &request.failure
+    };
     let responses = answer.answers.iter().zip(asked);
     TxnResponse {
         header: Some(header),
@@ -50,13 +54,21 @@ fn op(answer: &OpAnswer, asked: &RequestOp) -> ResponseOp {
             unreachable!("a read-only transaction answered {asked:?} with {answer:?}")
         }
     };
-    ResponseOp { response: Some(response) }
+    ResponseOp {
+        response: Some(response),
+    }
 }
 
 fn range(records: &[Record], answer: &RangeAnswer, asked: &RangeRequest) -> RangeResponse {
     RangeResponse {
-        header: Some(ResponseHeader { revision: answer.current.get(), ..Default::default() }),
-        kvs: records.iter().map(|record| key_value(record, asked.keys_only)).collect(),
+        header: Some(ResponseHeader {
+            revision: answer.current.get(),
+            ..Default::default()
+        }),
+        kvs: records
+            .iter()
+            .map(|record| key_value(record, asked.keys_only))
+            .collect(),
         more: answer.more,
         count: answer.count,
     }

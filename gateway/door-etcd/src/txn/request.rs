@@ -29,13 +29,17 @@ pub(super) fn txn_of(request: &TxnRequest) -> Txn {
 /// Whether the transaction may be read from a possibly old state: every operation is a serializable
 /// range (a nested transaction is not one), as etcd has it.
 pub(super) fn is_serializable(request: &TxnRequest) -> bool {
-    request.success.iter().chain(&request.failure).all(|op| match &op.request {
-        Some(Request::RequestRange(range)) => range.serializable,
-        Some(
-            Request::RequestPut(_) | Request::RequestDeleteRange(_) | Request::RequestTxn(_),
-        )
-        | None => false,
-    })
+    request
+        .success
+        .iter()
+        .chain(&request.failure)
+        .all(|op| match &op.request {
+            Some(Request::RequestRange(range)) => range.serializable,
+            Some(
+                Request::RequestPut(_) | Request::RequestDeleteRange(_) | Request::RequestTxn(_),
+            )
+            | None => false,
+        })
 }
 
 /// Whether a transaction of reads takes but a moment under the replica's lock, and means what we
@@ -43,11 +47,15 @@ pub(super) fn is_serializable(request: &TxnRequest) -> bool {
 /// every enum is one that etcd has. What is not goes home.
 pub(super) fn is_light(request: &TxnRequest) -> bool {
     request.compare.iter().all(is_light_compare)
-        && request.success.iter().chain(&request.failure).all(|op| match &op.request {
-            Some(Request::RequestRange(range)) => is_light_range(range),
-            Some(Request::RequestTxn(txn)) => is_light(txn),
-            Some(Request::RequestPut(_) | Request::RequestDeleteRange(_)) | None => false,
-        })
+        && request
+            .success
+            .iter()
+            .chain(&request.failure)
+            .all(|op| match &op.request {
+                Some(Request::RequestRange(range)) => is_light_range(range),
+                Some(Request::RequestTxn(txn)) => is_light(txn),
+                Some(Request::RequestPut(_) | Request::RequestDeleteRange(_)) | None => false,
+            })
 }
 
 fn is_light_compare(wire: &WireCompare) -> bool {

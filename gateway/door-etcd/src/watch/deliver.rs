@@ -8,9 +8,7 @@ use std::{collections::HashMap, future::Future, pin::Pin, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{FutureExt, StreamExt, stream, stream::FuturesUnordered};
-use meridian_engine::watch::{
-    Cancellation, Delivery, Rejection, WatchDeliveries, WatchId,
-};
+use meridian_engine::watch::{Cancellation, Delivery, Rejection, WatchDeliveries, WatchId};
 use meridian_etcd_api::EtcdError;
 use meridian_home::Facts;
 use meridian_keyspace::Revision;
@@ -28,8 +26,8 @@ use crate::{
 /// Bytes of frames put into one piece of the body: four HTTP/2 frames of the usual 16 KiB.
 const PIECE_BYTES: usize = 64 << 10;
 
-/// Room a piece begins with: one event of a few hundred bytes.
-const PIECE_BYTES_FIRST: usize = 512;
+/// Room a piece begins with for each delivery in it: one event of the usual few hundred bytes.
+const DELIVERY_BYTES: usize = 384;
 
 /// Deliveries without a look at the requests, on a stream that always has some ready.
 const TURNS_MAX: u32 = 16;
@@ -121,7 +119,8 @@ impl Session {
         if self.queue.len() == 0 {
             return Bytes::new();
         }
-        let mut out = BytesMut::with_capacity(PIECE_BYTES_FIRST);
+        let guess = (self.queue.len() * DELIVERY_BYTES).min(PIECE_BYTES);
+        let mut out = BytesMut::with_capacity(guess);
         let facts = self.connection.engine().facts();
         while out.len() < PIECE_BYTES
             && let Some(delivery) = self.queue.next()
@@ -133,22 +132,44 @@ impl Session {
 
     fn put(&mut self, out: &mut BytesMut, facts: &Facts, delivery: Delivery) {
         match delivery {
-            Delivery::Events { id, changes, pick, revision } => {
+            Delivery::Events {
+                id,
+                changes,
+                pick,
+                revision,
+            } => {
                 self.connection.shown(revision);
                 let facts = wire::at(facts, revision);
                 let events = changes.iter().flat_map(|change| &change.events);
-                self.put_events(out, facts, id, &mut events.filter(|event| pick.wants(event)));
+                self.put_events(
+                    out,
+                    facts,
+                    id,
+                    &mut events.filter(|event| pick.wants(event)),
+                );
             }
             Delivery::Progress { id, revision } => {
                 let watch_id = id.map_or(NO_WATCHER, |id| id.0);
-                self.notice(out, facts, revision, &Notice { watch_id, ..Notice::default() });
+                self.notice(
+                    out,
+                    facts,
+                    revision,
+                    &Notice {
+                        watch_id,
+                        ..Notice::default()
+                    },
+                );
             }
             Delivery::Created { id, revision } => {
                 let look = self.wishes.pop();
                 if look != Look::PLAIN {
                     self.looks.insert(id, look);
                 }
-                let notice = Notice { watch_id: id.0, created: true, ..Notice::default() };
+                let notice = Notice {
+                    watch_id: id.0,
+                    created: true,
+                    ..Notice::default()
+                };
                 self.notice(out, facts, revision, &notice);
             }
             Delivery::Rejected { reason, revision } => {
@@ -162,7 +183,11 @@ impl Session {
                 };
                 self.notice(out, facts, revision, &notice);
             }
-            Delivery::Canceled { id, reason, revision } => {
+            Delivery::Canceled {
+                id,
+                reason,
+                revision,
+            } => {
                 self.looks.remove(&id);
                 self.put_canceled(out, facts, id, &reason, revision);
             }
@@ -177,7 +202,12 @@ impl Session {
         wanted: &'a mut dyn Iterator<Item = &'a meridian_keyspace::Event>,
     ) {
         let look = self.look(id);
-        let events = Events { facts, watch_id: id.0, previous: look.previous, wanted };
+        let events = Events {
+            facts,
+            watch_id: id.0,
+            previous: look.previous,
+            wanted,
+        };
         let count = match look.large {
             Large::Whole => wire::put_events(out, events),
             Large::Split => wire::put_fragments(out, events, MESSAGE_BYTES_MAX),
@@ -201,16 +231,26 @@ impl Session {
         reason: &Cancellation,
         revision: Revision,
     ) {
-        let canceled = Notice { watch_id: id.0, canceled: true, ..Notice::default() };
+        let canceled = Notice {
+            watch_id: id.0,
+            canceled: true,
+            ..Notice::default()
+        };
         match reason {
             Cancellation::Asked => self.notice(out, facts, revision, &canceled),
             // etcd leaves the revision out of this one.
             Cancellation::Compacted(at) => {
-                let notice = Notice { compact_revision: at.get(), ..canceled };
+                let notice = Notice {
+                    compact_revision: at.get(),
+                    ..canceled
+                };
                 self.notice(out, facts, Revision::ZERO, &notice);
             }
             Cancellation::Home(text) => {
-                let notice = Notice { cancel_reason: text, ..canceled };
+                let notice = Notice {
+                    cancel_reason: text,
+                    ..canceled
+                };
                 self.notice(out, facts, revision, &notice);
             }
         }

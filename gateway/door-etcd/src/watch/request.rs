@@ -9,8 +9,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use meridian_engine::watch::{Wanted, WatchControl, WatchId, WatchSpec};
 use meridian_etcd_api::etcdserverpb::{
-    WatchCreateRequest, WatchRequest, watch_create_request::FilterType,
-    watch_request::RequestUnion,
+    WatchCreateRequest, WatchRequest, watch_create_request::FilterType, watch_request::RequestUnion,
 };
 use meridian_keyspace::{KeyRange, Revision};
 use parking_lot::Mutex;
@@ -39,7 +38,10 @@ pub(super) enum Large {
 
 impl Look {
     /// How events look unless asked otherwise.
-    pub(super) const PLAIN: Self = Self { previous: Previous::Left, large: Large::Whole };
+    pub(super) const PLAIN: Self = Self {
+        previous: Previous::Left,
+        large: Large::Whole,
+    };
 }
 
 /// The looks of creates that have no answer yet. As many as the engine lets wait unanswered.
@@ -93,14 +95,26 @@ pub(super) async fn read(
 
 fn look_of(create: &WatchCreateRequest) -> Look {
     Look {
-        previous: if create.prev_kv { Previous::Sent } else { Previous::Left },
-        large: if create.fragment { Large::Split } else { Large::Whole },
+        previous: if create.prev_kv {
+            Previous::Sent
+        } else {
+            Previous::Left
+        },
+        large: if create.fragment {
+            Large::Split
+        } else {
+            Large::Whole
+        },
     }
 }
 
 fn spec_of(create: &WatchCreateRequest) -> WatchSpec {
     let filtered = |filter: FilterType| {
-        if create.filters.contains(&i32::from(filter)) { Wanted::No } else { Wanted::Yes }
+        if create.filters.contains(&i32::from(filter)) {
+            Wanted::No
+        } else {
+            Wanted::Yes
+        }
     };
     WatchSpec {
         id: (create.watch_id != 0).then_some(WatchId(create.watch_id)),
@@ -108,7 +122,11 @@ fn spec_of(create: &WatchCreateRequest) -> WatchSpec {
         start: Revision::new(create.start_revision),
         puts: filtered(FilterType::Noput),
         deletes: filtered(FilterType::Nodelete),
-        progress: if create.progress_notify { Wanted::Yes } else { Wanted::No },
+        progress: if create.progress_notify {
+            Wanted::Yes
+        } else {
+            Wanted::No
+        },
     }
 }
 

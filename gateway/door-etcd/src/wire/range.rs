@@ -53,7 +53,10 @@ pub(crate) fn finish(mut answer: Answer, facts: &Facts, found: &RangeAnswer) -> 
     let body = answer.body();
     put_number(body, TAG_MORE, u64::from(found.more));
     put_number(body, TAG_COUNT, found.count as u64);
-    answer.finish(&Facts { revision: found.current, ..*facts })
+    answer.finish(&Facts {
+        revision: found.current,
+        ..*facts
+    })
 }
 
 fn put_without_value(out: &mut BytesMut, record: &Record) {

@@ -98,7 +98,9 @@ pub(crate) fn put_fragments(out: &mut BytesMut, events: Events<'_>, limit: usize
         let start = begin(out, &events.facts);
         out.extend_from_slice(&id);
         put_number(out, TAG_FRAGMENT, u64::from(fragment));
-        events_of_frame.iter().for_each(|event| put_event(out, event, events.previous));
+        events_of_frame
+            .iter()
+            .for_each(|event| put_event(out, event, events.previous));
         write_prefix(&mut out[start..]);
     };
     if wanted.is_empty() {
@@ -115,7 +117,11 @@ pub(crate) fn put_fragments(out: &mut BytesMut, events: Events<'_>, limit: usize
             bytes += field(event);
             bytes < limit
         };
-        let taken = rest.iter().map_while(|event| fits(event).then_some(())).count().max(1);
+        let taken = rest
+            .iter()
+            .map_while(|event| fits(event).then_some(()))
+            .count()
+            .max(1);
         let (now, later) = rest.split_at(taken);
         put(now, !later.is_empty());
         rest = later;
