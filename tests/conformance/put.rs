@@ -10,7 +10,7 @@ cases!("put";
         an_empty_value_is_a_value, ignore_value_keeps_the_value, ignore_lease_keeps_the_lease,
         a_put_without_lease_detaches, an_empty_key_is_refused, a_value_beside_ignore_value_is_refused,
         a_lease_beside_ignore_lease_is_refused, ignoring_on_a_missing_key_is_refused,
-        an_unknown_lease_is_refused, the_lease_is_looked_at_before_the_key, a_refused_put_uses_no_revision,
+        an_unknown_lease_is_refused, a_put_looks_at_the_lease_first_and_a_txn_at_the_key, a_refused_put_uses_no_revision,
 );
 
 async fn every_put_is_one_revision(scene: Scene) -> Result<()> {
@@ -196,20 +196,20 @@ async fn an_unknown_lease_is_refused(scene: Scene) -> Result<()> {
     )
 }
 
-async fn the_lease_is_looked_at_before_the_key(scene: Scene) -> Result<()> {
+async fn a_put_looks_at_the_lease_first_and_a_txn_at_the_key(scene: Scene) -> Result<()> {
     let client = scene.client()?;
     let put = PutRequest {
         lease: 0x7777_0003,
         ignore_value: true,
         ..ask::put(scene.key("missing"), "")
     };
-    let text = "etcdserver: requested lease not found";
-    expect::refused(client.put(put.clone()).await, Code::NotFound, text)?;
-    expect::refused(
-        client.txn(ask::all_of(vec![ask::op_put_as(put)])).await,
-        Code::NotFound,
-        text,
-    )
+    let (no_key, no_lease) = (
+        "etcdserver: key not found",
+        "etcdserver: requested lease not found",
+    );
+    expect::refused(client.put(put.clone()).await, Code::NotFound, no_lease).context("a put")?;
+    let txn = ask::all_of(vec![ask::op_put_as(put)]);
+    expect::refused(client.txn(txn).await, Code::InvalidArgument, no_key).context("a txn")
 }
 
 async fn a_refused_put_uses_no_revision(scene: Scene) -> Result<()> {

@@ -215,3 +215,16 @@ pub(crate) async fn history(client: &Client) -> Result<(Vec<Event>, RangeRespons
     state.header = None;
     Ok((events, state))
 }
+
+/// What is stored now, for a person to look at: key, change, version, lease.
+pub(crate) async fn keys(client: &Client) -> Result<Vec<(Bytes, i64, i64, i64)>, Status> {
+    let zero = Bytes::from_static(b"\0");
+    let all = RangeRequest {
+        range_end: zero.clone(),
+        ..ask::get(zero)
+    };
+    let kvs = client.range(all).await?.kvs.into_iter();
+    Ok(kvs
+        .map(|kv| (kv.key, kv.mod_revision, kv.version, kv.lease))
+        .collect())
+}

@@ -7,7 +7,7 @@ mod compared;
 
 use std::env;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use meridian_tests::{
     client::Client,
     generate::Source,
@@ -92,10 +92,12 @@ async fn compare_targets(left: &Target, right: &Target, seed: u64, steps: usize)
             compared::answer(&one, &step),
             compared::answer(&other, &step)
         );
-        ensure!(
-            first == second,
-            "step {n}: {step:?}\n  left:  {first:?}\n  right: {second:?}"
-        );
+        if first != second {
+            let (left, right) = (compared::keys(&one).await, compared::keys(&other).await);
+            bail!(
+                "step {n}: {step:?}\n  left:  {first:?}\n  right: {second:?}\n  keys left:  {left:?}\n  keys right: {right:?}"
+            );
+        }
         source.revision = first.revision().max(source.revision);
     }
     for (request, first, second) in watches {

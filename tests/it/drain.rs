@@ -13,8 +13,8 @@ use anyhow::{Result, ensure};
 use meridian_tests::{
     ask,
     client::Client,
-    expect,
-    wait::SOON,
+    expect, plain_http,
+    wait::{SOON, eventually},
     wan::Weather,
     watching::{self, Watching},
 };
@@ -62,7 +62,7 @@ async fn sigterm_loses_no_accepted_write() -> Result<()> {
             acknowledged.clone(),
         )));
     }
-    meridian_tests::wait::eventually(SOON, "writes are under way", || async {
+    eventually(SOON, "writes are under way", || async {
         let so_far = acknowledged.load(Ordering::SeqCst);
         ensure!(so_far > 100, "{so_far} so far");
         anyhow::Ok(())
@@ -121,6 +121,17 @@ async fn a_second_signal_ends_it_at_once() -> Result<()> {
     let stuck = tokio::spawn(async move { client.put(ask::put("k", "v")).await });
     tokio::task::yield_now().await;
     region.gateway.terminate()?;
+    // Two signals at once are one: the second must come when the first has been taken.
+    let admin = region.gateway.admin;
+    eventually(SOON, "it has begun to stop", || async {
+        let ready = plain_http::get(admin, "/readyz").await;
+        ensure!(
+            !ready.is_ok_and(|answer| answer.status.is_success()),
+            "still ready"
+        );
+        anyhow::Ok(())
+    })
+    .await?;
     region.gateway.process().signal(Signal::TERM)?;
     region
         .gateway

@@ -95,11 +95,13 @@ impl Dialect {
 
     /// Whether that version's gateway has a method's routes.
     pub(super) fn has_route_of(self, method: Method) -> bool {
-        let since = match method {
-            Method::AuthStatus | Method::MaintenanceDowngrade => Self { minor: 5, patch: 0 },
+        let since = if matches!(method, Method::AuthStatus | Method::MaintenanceDowngrade) {
+            Self { minor: 5, patch: 0 }
+        } else if method == Method::MaintenanceHashKv {
             // Before, its route was that of `Hash`.
-            Method::MaintenanceHashKv => Self { minor: 5, patch: 1 },
-            _ => return true,
+            Self { minor: 5, patch: 1 }
+        } else {
+            return true;
         };
         self >= since
     }
