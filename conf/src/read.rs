@@ -28,6 +28,10 @@ const HISTORY_REVISIONS: (u64, u64) = (1, 1_000_000_000);
 /// Waits a person can mean: a hundredth of a second would fail every call, an hour hides a fault.
 const WAIT: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(3600));
 
+/// The least is that of etcd's `--watch-progress-notify-interval`; after a day a client that relies
+/// on it has long been compacted away.
+const PROGRESS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(86_400));
+
 const NO_DEFAULT: &str = "a default is missing from layers/defaults*.toml";
 
 /// Builds the configuration from the merged layers; relative file names count from `folder`.
@@ -159,6 +163,10 @@ fn read_gateway(gateway: &mut Section<'_>, folder: &Path) -> Option<Gateway> {
 fn read_etcd(etcd: &mut Section<'_>, folder: &Path) -> Option<Etcd> {
     let listen = etcd.required("listen", NO_DEFAULT, values::address);
     let urls = etcd.list("advertise", values::endpoint);
+    let (least, most) = PROGRESS;
+    let progress_notify_interval = etcd.required("progress_notify_interval", NO_DEFAULT, |raw| {
+        values::duration(raw, least, most)
+    });
     let tls = etcd.section("tls", |s| read_server_tls(s, folder));
     let advertise = urls.map(|urls| urls.map_or(Advertise::Listener, Advertise::Urls));
     if let (Some(listen), Some(Advertise::Listener)) = (&listen, &advertise)
@@ -172,6 +180,7 @@ fn read_etcd(etcd: &mut Section<'_>, folder: &Path) -> Option<Etcd> {
     Some(Etcd {
         listen: listen?,
         advertise: advertise?,
+        progress_notify_interval: progress_notify_interval?,
         tls: tls?,
     })
 }

@@ -88,6 +88,10 @@ pub struct Etcd {
     /// The client URLs that `MemberList` answers; default: where it listens.
     #[serde(skip_serializing_if = "Advertise::is_listener")]
     pub advertise: Advertise,
+    /// How often a quiet watch that asked for progress is told how far it has come; default 10m, as
+    /// in etcd; 100ms at least.
+    #[serde(serialize_with = "duration")]
+    pub progress_notify_interval: Duration,
     /// TLS towards clients; default none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<ServerTls>,

@@ -99,11 +99,9 @@ async fn the_cluster_is_one_and_never_zero(scene: Scene) -> Result<()> {
 async fn the_member_is_one_per_connection(scene: Scene) -> Result<()> {
     let headers = of_all_calls(&scene, &scene.client()?).await?;
     let members: BTreeSet<u64> = headers.iter().map(|(_, header)| header.member_id).collect();
-    ensure!(
-        members.len() == 1 && !members.contains(&0),
-        "member ids: {headers:?}"
-    );
-    Ok(())
+    ensure!(!members.contains(&0), "a member id of zero: {headers:?}");
+    // The count alone, so that a third member does not hide behind a listed second one.
+    expect::same("members that answered", members.len(), 1)
 }
 
 async fn the_term_is_never_zero_nor_falls(scene: Scene) -> Result<()> {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use meridian_etcd_api::etcdserverpb::{
-    LeaseKeepAliveRequest, LeaseKeepAliveResponse, LeaseTimeToLiveRequest,
+    LeaseKeepAliveRequest, LeaseKeepAliveResponse, LeaseTimeToLiveRequest, ResponseHeader,
 };
 use meridian_tests::{
     ask, cases, client::Client, conversation::Conversation, expect, suite::Scene, wait,
@@ -14,7 +14,8 @@ use tonic::Code;
 cases!("keepalive";
     Alone: an_answer_per_request_in_order, an_unknown_lease_gets_zero_and_the_stream_stays,
         a_revoked_lease_gets_zero, after_half_close_all_answers_come_and_then_ok,
-        answers_are_immediate, many_leases_on_one_stream, the_header_is_filled, half_close_without_requests;
+        answers_are_immediate, many_leases_on_one_stream, the_header_is_filled, the_member_is_that_of_writes,
+        half_close_without_requests;
     Shared: a_kept_lease_lives_on, an_unkept_lease_dies_in_its_time, renewing_starts_the_ttl_anew;
 );
 
@@ -135,26 +136,35 @@ async fn many_leases_on_one_stream(scene: Scene) -> Result<()> {
     Ok(())
 }
 
-async fn the_header_is_filled(scene: Scene) -> Result<()> {
+/// The headers of a write and of a renewal right after it.
+async fn written_and_renewed(scene: &Scene) -> Result<(ResponseHeader, ResponseHeader)> {
     let client = scene.client()?;
     let id = grant(&client, 100).await?;
-    let now = *expect::header(
-        client
-            .put(ask::put(scene.key("k"), ""))
-            .await?
-            .header
-            .as_ref(),
-    )?;
+    let put = client.put(ask::put(scene.key("k"), "")).await?;
     let mut stream = keep_alive(&client);
     stream.send(LeaseKeepAliveRequest { id });
     let answer = stream.next().await?;
-    let header = expect::header(answer.header.as_ref())?;
-    let found = (header.cluster_id, header.member_id, header.revision);
-    expect::same(
-        "header",
-        found,
-        (now.cluster_id, now.member_id, now.revision),
-    )
+    Ok((
+        *expect::header(put.header.as_ref())?,
+        *expect::header(answer.header.as_ref())?,
+    ))
+}
+
+async fn the_header_is_filled(scene: Scene) -> Result<()> {
+    let (written, renewed) = written_and_renewed(&scene).await?;
+    ensure!(renewed.member_id != 0, "no member id");
+    expect::same("cluster", renewed.cluster_id, written.cluster_id)?;
+    expect::same("term", renewed.raft_term, written.raft_term)?;
+    expect::same("revision", renewed.revision, written.revision)
+}
+
+async fn the_member_is_that_of_writes(scene: Scene) -> Result<()> {
+    let (written, renewed) = written_and_renewed(&scene).await?;
+    ensure!(
+        renewed.member_id == written.member_id,
+        "another member answers keepalives than writes"
+    );
+    Ok(())
 }
 
 async fn left(client: &Client, id: i64) -> Result<i64> {

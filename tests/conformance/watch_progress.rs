@@ -1,15 +1,22 @@
 //! Watch: how far a stream has come, asked for and unasked.
 
+use std::time::Instant;
+
 use anyhow::{Result, ensure};
+use bytes::Bytes;
 use meridian_etcd_api::etcdserverpb::WatchCreateRequest;
 use meridian_tests::{
-    ask, cases, expect, suite::Scene, target::Kind, watching, watching::Watching,
+    ask, cases, expect,
+    suite::Scene,
+    target::PROGRESS_INTERVAL,
+    watching::{self, Watching},
 };
 
 cases!("watch_progress";
     Alone: asking_is_answered_for_the_whole_stream, an_answer_never_overtakes_events,
-        every_question_moves_on_with_the_keyspace, asking_with_many_watches_is_answered_once;
-    Shared: it_comes_unasked_to_an_idle_watch;
+        every_question_moves_on_with_the_keyspace, asking_with_many_watches_is_answered_once,
+        it_comes_unasked_to_an_idle_watch;
+    Shared: it_does_not_come_while_events_flow, it_comes_only_to_those_who_asked;
 );
 
 async fn asking_is_answered_for_the_whole_stream(scene: Scene) -> Result<()> {
@@ -110,19 +117,71 @@ async fn asking_with_many_watches_is_answered_once(scene: Scene) -> Result<()> {
     expect::same("event", watching.next().await?.watch_id, 1)
 }
 
-async fn it_comes_unasked_to_an_idle_watch(scene: Scene) -> Result<()> {
-    // etcd is started with 400 ms here; a gateway keeps etcd's own ten minutes, which no test can wait for
-    // (the engine's unit tests drive its clock instead).
-    let Kind::Etcd(_) = scene.kind() else {
-        return Ok(());
-    };
-    let client = scene.client()?;
-    let request = WatchCreateRequest {
+/// A watch that wants to be told.
+fn notified(key: Bytes) -> WatchCreateRequest {
+    WatchCreateRequest {
         progress_notify: true,
-        ..watching::of_key(scene.key("k"))
-    };
-    let (mut watching, created) = Watching::start(&client, request).await?;
+        ..watching::of_key(key)
+    }
+}
+
+async fn it_comes_unasked_to_an_idle_watch(scene: Scene) -> Result<()> {
+    let client = scene.client()?;
+    let mut watching = Watching::open(&client);
+    // Two on one stream: the second is told under its own id.
+    watching.created(watching::of_key(scene.key("silent"))).await?;
+    let created = watching.created(notified(scene.key("k"))).await?;
+    expect::same("id", created.watch_id, 1)?;
+    let mut shown = expect::revision(created.header.as_ref())?;
+    for _ in 0..2 {
+        let put = client.put(ask::put(scene.key("other"), "")).await?;
+        let now = expect::revision(put.header.as_ref())?;
+        // One may have been under way; the next tells the current revision, which nobody else moves.
+        while shown < now {
+            let answer = watching.next().await?;
+            let shape = (answer.watch_id, answer.events.len(), answer.created, answer.canceled);
+            expect::same("shape", shape, (1, 0, false, false))?;
+            let header = expect::header(answer.header.as_ref())?;
+            ensure!(
+                (shown..=now).contains(&header.revision),
+                "progress to {} after {shown}, and {now} is the newest",
+                header.revision
+            );
+            shown = header.revision;
+        }
+    }
+    Ok(())
+}
+
+async fn it_does_not_come_while_events_flow(scene: Scene) -> Result<()> {
+    let client = scene.client()?;
+    let (mut watching, created) = Watching::start(&client, notified(scene.key("k"))).await?;
+    let (started, mut seen) = (Instant::now(), expect::revision(created.header.as_ref())?);
+    let mut pace = tokio::time::interval(PROGRESS_INTERVAL / 8);
+    while started.elapsed() < PROGRESS_INTERVAL * 4 {
+        pace.tick().await;
+        let put = client.put(ask::put(scene.key("k"), "")).await?;
+        let now = expect::revision(put.header.as_ref())?;
+        while seen < now {
+            let answer = watching.next().await?;
+            ensure!(!answer.events.is_empty(), "progress between events: {answer:?}");
+            seen = expect::revision(answer.header.as_ref())?;
+        }
+    }
+    // As soon as they stop, it comes.
     let answer = watching.next().await?;
-    let shape = (answer.watch_id, answer.events.len(), answer.canceled);
-    expect::same("shape", shape, (created.watch_id, 0, false))
+    expect::same("shape", (answer.watch_id, answer.events.len()), (0, 0))?;
+    expect::same("revision", expect::revision(answer.header.as_ref())?, seen)
+}
+
+async fn it_comes_only_to_those_who_asked(scene: Scene) -> Result<()> {
+    let client = scene.client()?;
+    let (mut silent, _) = Watching::start(&client, watching::of_key(scene.key("k"))).await?;
+    let (mut told, _) = Watching::start(&client, notified(scene.key("k"))).await?;
+    for _ in 0..3 {
+        told.next().await?;
+    }
+    client.put(ask::put(scene.key("k"), "")).await?;
+    // The first thing on the stream is the event: nothing came before it.
+    expect::same("events", silent.next().await?.events.len(), 1)
 }

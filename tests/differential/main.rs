@@ -1,14 +1,16 @@
 //! The same random requests to stock etcd and to a gateway, every answer compared field by field.
 //!
-//! `MERIDIAN_SEED` reruns a seed, `MERIDIAN_STEPS` makes a run as long as one likes. Each run prints both.
+//! `MERIDIAN_SEED` reruns a seed, `MERIDIAN_STEPS` makes a run as long as one likes, `MERIDIAN_MINUTES` ends it
+//! early. Each run prints seed and steps.
 #![allow(clippy::print_stdout, reason = "a test tells what it saw")]
 
 mod compared;
 
-use std::env;
+use std::time::Instant;
 
 use anyhow::{Result, bail, ensure};
 use meridian_tests::{
+    campaign::{Campaign, number},
     client::Client,
     generate::Source,
     release::Release,
@@ -21,10 +23,6 @@ const STEPS: usize = 700;
 
 /// Watches on each side, of random spans, filters and so on.
 const WATCHES: usize = 8;
-
-fn number<T: std::str::FromStr>(name: &str) -> Option<T> {
-    env::var(name).ok()?.parse().ok()
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_gateway_before_every_etcd_answers_as_etcd() -> Result<()> {
@@ -49,7 +47,8 @@ async fn etcd_answers_as_etcd() -> Result<()> {
 }
 
 async fn compare(left: Kind, right: Kind) -> Result<()> {
-    let seed = number("MERIDIAN_SEED").unwrap_or_else(|| fastrand::u64(..));
+    let campaign = Campaign::told();
+    let seed = campaign.seed;
     let steps = number("MERIDIAN_STEPS").unwrap_or(STEPS);
     let told = format!(
         "MERIDIAN_SEED={seed} MERIDIAN_STEPS={steps}: {} and {}",
@@ -57,18 +56,18 @@ async fn compare(left: Kind, right: Kind) -> Result<()> {
         right.name()
     );
     println!("{told}");
-    run(left, right, seed, steps)
+    run(left, right, campaign, steps)
         .await
         .map_err(|error| error.context(told))
 }
 
-async fn run(left: Kind, right: Kind, seed: u64, steps: usize) -> Result<()> {
+async fn run(left: Kind, right: Kind, campaign: Campaign, steps: usize) -> Result<()> {
     let wish = Wish::default();
     let (mut left, mut right) = (
         Target::start(left, &wish).await?,
         Target::start(right, &wish).await?,
     );
-    match compare_targets(&left, &right, seed, steps).await {
+    match compare_targets(&left, &right, campaign, steps).await {
         Ok(()) => Ok(()),
         Err(error) => Err(error
             .context(left.log_tails().await)
@@ -76,9 +75,15 @@ async fn run(left: Kind, right: Kind, seed: u64, steps: usize) -> Result<()> {
     }
 }
 
-async fn compare_targets(left: &Target, right: &Target, seed: u64, steps: usize) -> Result<()> {
+async fn compare_targets(
+    left: &Target,
+    right: &Target,
+    campaign: Campaign,
+    steps: usize,
+) -> Result<()> {
+    let started = Instant::now();
     let (one, other) = (left.connect()?, right.connect()?);
-    let mut source = Source::new(seed);
+    let mut source = Source::new(campaign.seed);
     let mut watches = Vec::new();
     for _ in 0..WATCHES {
         let request = source.watch();
@@ -87,6 +92,10 @@ async fn compare_targets(left: &Target, right: &Target, seed: u64, steps: usize)
         watches.push((request, first, second));
     }
     for n in 0..steps {
+        if campaign.is_over(started) {
+            println!("time is up after {n} steps");
+            break;
+        }
         let step = source.step();
         let (first, second) = tokio::join!(
             compared::answer(&one, &step),

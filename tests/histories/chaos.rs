@@ -1,4 +1,4 @@
-//! The trouble: one kind after the other, until time is up.
+//! The trouble: one kind after the other, beginning with the one the seed says, until time is up.
 
 use std::time::{Duration, Instant};
 
@@ -13,9 +13,10 @@ const AWAY: Duration = Duration::from_millis(1_200);
 /// Makes trouble for this long; all are well again at the end.
 pub(crate) async fn make(world: &World, time: Duration) -> Result<()> {
     let freezes_leader = std::env::var_os("MERIDIAN_FREEZE_LEADER").is_some();
-    let (started, mut round) = (Instant::now(), 0);
+    let (started, first) = (Instant::now(), world.seed % 5);
+    let mut round = 0;
     while started.elapsed() < time {
-        match round % 5 {
+        match (first + round) % 5 {
             0 => kill_leader(world).await?,
             1 => restart_gateway(world, 0).await?,
             2 => freeze(world, freezes_leader).await?,

@@ -38,7 +38,7 @@ fn value(bytes: &[u8]) -> Result<Value> {
 pub(crate) async fn work(world: Arc<World>, client: u64) -> Result<Vec<(u64, Operation)>> {
     let url = &world.urls[usize::try_from(client % 2)?];
     let mut connection = Client::connect(url)?;
-    let mut rng = fastrand::Rng::with_seed(client);
+    let mut rng = fastrand::Rng::with_seed(world.seed ^ client);
     let (mut history, mut seen) = (Vec::new(), [None; KEYS as usize]);
     let mut pace = tokio::time::interval(PACE);
     while !world.is_over() {
@@ -165,7 +165,7 @@ async fn perform(client: &Client, on: u64, intent: Action) -> Result<Action, Sta
 
 /// Reads at every level; on one connection revisions and values never go back.
 pub(crate) async fn read_levels(world: Arc<World>, gateway: usize) -> Result<()> {
-    let mut rng = fastrand::Rng::with_seed(u64::try_from(gateway)?);
+    let mut rng = fastrand::Rng::with_seed(world.seed ^ (100 + u64::try_from(gateway)?));
     let mut pace = tokio::time::interval(PACE);
     let mut client = Client::connect(&world.urls[gateway])?;
     let (mut shown, mut answered) = (0, 0_u64);

@@ -5,7 +5,8 @@
 //! each key must have an order (`linearize`). Watches are compared with the home's own history: in order,
 //! nothing missing, nothing twice. Connections may not go back at any level.
 //!
-//! `MERIDIAN_SECONDS` makes it long. The leader is only frozen if `MERIDIAN_FREEZE_LEADER` is set: etcd's
+//! `MERIDIAN_SECONDS` makes it long, `MERIDIAN_MINUTES` is the most. `MERIDIAN_SEED` decides what the clients try
+//! and which trouble comes first; what comes of it hangs on the machine as well. The leader is only frozen if `MERIDIAN_FREEZE_LEADER` is set: etcd's
 //! own reads can be stale then (etcd #20418).
 #![allow(clippy::print_stdout, reason = "a test tells what it saw")]
 
@@ -15,7 +16,6 @@ mod watchers;
 
 use std::{
     collections::BTreeMap,
-    env,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -23,8 +23,9 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use meridian_tests::{
+    campaign::{Campaign, number},
     cluster::Cluster,
     gateway::{Gateway, GatewayPlan},
     linearize::{Operation, Verdict, check},
@@ -44,12 +45,13 @@ pub(crate) struct World {
     pub(crate) cluster: Mutex<Cluster>,
     pub(crate) gateways: [Mutex<Gateway>; 2],
     pub(crate) urls: [String; 2],
+    pub(crate) seed: u64,
     clock: AtomicU64,
     over: AtomicBool,
 }
 
 impl World {
-    async fn start(release: &'static Release) -> Result<Arc<Self>> {
+    async fn start(release: &'static Release, seed: u64) -> Result<Arc<Self>> {
         let cluster = Cluster::triple(release).await?;
         let first = Gateway::start(&GatewayPlan::before(cluster.endpoints())).await?;
         let second = GatewayPlan {
@@ -64,6 +66,7 @@ impl World {
             cluster: Mutex::new(cluster),
             gateways,
             urls,
+            seed,
             clock,
             over,
         }))
@@ -79,16 +82,18 @@ impl World {
     }
 }
 
-pub(crate) fn seconds() -> Duration {
-    let told = env::var("MERIDIAN_SECONDS")
-        .ok()
-        .and_then(|text| text.parse().ok());
-    Duration::from_secs(told.unwrap_or(SECONDS))
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn trouble_at_the_home_and_at_gateways_shows_in_no_history() -> Result<()> {
-    let world = World::start(Release::newest()?).await?;
+    let campaign = Campaign::told();
+    println!("MERIDIAN_SEED={}", campaign.seed);
+    run(campaign)
+        .await
+        .with_context(|| format!("MERIDIAN_SEED={}", campaign.seed))
+}
+
+async fn run(campaign: Campaign) -> Result<()> {
+    let seconds = number("MERIDIAN_SECONDS").unwrap_or(SECONDS);
+    let world = World::start(Release::newest()?, campaign.seed).await?;
     let mut writing = Vec::new();
     for client in 0..6 {
         writing.push(tokio::spawn(clients::work(world.clone(), client)));
@@ -101,7 +106,7 @@ async fn trouble_at_the_home_and_at_gateways_shows_in_no_history() -> Result<()>
     for gateway in [0, 0, 1, 1] {
         watching.push(tokio::spawn(watchers::follow(world.clone(), gateway)));
     }
-    chaos::make(&world, seconds()).await?;
+    chaos::make(&world, campaign.at_most(Duration::from_secs(seconds))).await?;
     world.over.store(true, Ordering::SeqCst);
     let mut history: BTreeMap<u64, Vec<Operation>> = BTreeMap::new();
     for client in writing {

@@ -45,6 +45,24 @@ impl Client {
         })
     }
 
+    /// A client over TLS that trusts `ca` and shows `identity`, if it has one.
+    ///
+    /// # Errors
+    /// When `url` is none, or a file cannot be read.
+    pub fn connect_tls(url: &str, ca: &Path, identity: Option<&Identity>) -> Result<Self> {
+        let mut tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(fs::read(ca)?));
+        if let Some(Identity { cert, key }) = identity {
+            let (cert, key) = (fs::read(cert)?, fs::read(key)?);
+            tls = tls.identity(tonic::transport::Identity::from_pem(cert, key));
+        }
+        let endpoint = Endpoint::from_shared(url.to_owned()).context("an endpoint is a URL")?;
+        let endpoint = endpoint.connect_timeout(Duration::from_secs(5));
+        Ok(Self {
+            channel: endpoint.tls_config(tls)?.connect_lazy(),
+            metadata: MetadataMap::new(),
+        })
+    }
+
     /// The same connection with one more metadata entry on every call.
     ///
     /// # Errors

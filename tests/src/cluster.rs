@@ -12,6 +12,7 @@ use crate::{
     ports,
     process::Process,
     release::Release,
+    target::PROGRESS_INTERVAL,
     wait::{SOON, eventually, within},
 };
 
@@ -345,7 +346,10 @@ fn arguments(name: &str, client: SocketAddr, peer: SocketAddr, initial: &str) ->
         "--election-timeout=500".to_owned(),
         "--logger=zap".to_owned(),
         "--log-outputs=stderr".to_owned(),
-        "--experimental-watch-progress-notify-interval=400ms".to_owned(),
+        format!(
+            "--experimental-watch-progress-notify-interval={}ms",
+            PROGRESS_INTERVAL.as_millis()
+        ),
     ]
     .to_vec()
 }

@@ -1,5 +1,7 @@
 //! Gateways as processes: `meridian run` before a real etcd, and `meridian dev` with its embedded home.
 
+mod dev;
+
 use std::{
     env, fs,
     net::SocketAddr,
@@ -17,6 +19,8 @@ use crate::{
     process::Process,
     wait::{SOON, eventually},
 };
+
+pub use dev::Dev;
 
 /// Starts given up after this many port clashes in a row.
 const START_TRIES: usize = 5;
@@ -66,8 +70,12 @@ pub struct GatewayPlan {
     pub region: String,
     /// URLs of the home.
     pub home: Vec<String>,
+    /// Lines added to `[gateway.etcd]`.
+    pub etcd: String,
     /// Lines added to `[gateway.replica]`.
     pub replica: String,
+    /// Tables added at the end.
+    pub tables: String,
     /// Variables that override the file.
     pub env: Vec<(String, String)>,
 }
@@ -80,7 +88,9 @@ impl GatewayPlan {
             node: "gw-1".to_owned(),
             region: "eu".to_owned(),
             home,
+            etcd: String::new(),
             replica: String::new(),
+            tables: String::new(),
             env: Vec::new(),
         }
     }
@@ -88,9 +98,10 @@ impl GatewayPlan {
     fn config(&self, client: SocketAddr, admin: SocketAddr) -> String {
         format!(
             "[node]\nname = \"{}\"\nregion = \"{}\"\n\n[home]\nendpoints = {:?}\n\n\
-             [gateway.etcd]\nlisten = \"{client}\"\nadvertise = \"http://{client}\"\n\n\
-             [gateway.replica]\n{}\n\n[admin]\nlisten = \"{admin}\"\n\n[log]\nformat = \"text\"\nlevel = \"info\"\n",
-            self.node, self.region, self.home, self.replica
+             [gateway.etcd]\nlisten = \"{client}\"\n{}\n\n\
+             [gateway.replica]\n{}\n\n[admin]\nlisten = \"{admin}\"\n\n\
+             [log]\nformat = \"text\"\nlevel = \"info\"\n\n{}\n",
+            self.node, self.region, self.home, self.etcd, self.replica, self.tables
         )
     }
 }
@@ -222,93 +233,4 @@ fn spawn(name: &str, args: &[String], env: &[(String, String)], dir: &Path) -> R
         .map(|(key, value)| (key.as_str(), value.as_str()))
         .collect();
     Process::start(name, &binary(), args, &env, &dir.join("meridian.log"))
-}
-
-/// A running `meridian dev`.
-#[derive(Debug)]
-pub struct Dev {
-    /// The gateway beside the home.
-    pub us: SocketAddr,
-    /// The gateway whose way to the home is long.
-    pub eu: SocketAddr,
-    process: Process,
-    args: Vec<String>,
-    dir: TempDir,
-}
-
-impl Dev {
-    /// Starts one whose `eu` has this round trip to the home, and waits until both regions serve.
-    ///
-    /// # Errors
-    /// When it does not come up.
-    pub async fn start(round_trip: Duration) -> Result<Self> {
-        for _ in 0..START_TRIES {
-            let dir = tempfile::Builder::new()
-                .prefix("meridian-dev-")
-                .tempdir()
-                .context("make a folder")?;
-            let [us, eu] = ports::free::<2>()?;
-            let args = vec![
-                "dev".to_owned(),
-                format!("--dir={}", dir.path().join("home").display()),
-                format!("--rtt={}ms", round_trip.as_millis()),
-                format!("--us-listen={us}"),
-                format!("--eu-listen={eu}"),
-            ];
-            let process = spawn("meridian dev", &args, &[], dir.path())?;
-            let mut dev = Self {
-                us,
-                eu,
-                process,
-                args,
-                dir,
-            };
-            match dev.serves().await {
-                Ok(()) => return Ok(dev),
-                Err(_) if ports::clashed(&dev.process.log()) => {}
-                Err(refusal) => return Err(refusal.context(dev.process.log_tail())),
-            }
-        }
-        bail!("no free ports after {START_TRIES} tries")
-    }
-
-    /// Waits until both regions answer serializable reads from complete replicas.
-    ///
-    /// # Errors
-    /// When they do not.
-    pub async fn serves(&mut self) -> Result<()> {
-        for address in [self.us, self.eu] {
-            eventually(SOON, "a region of meridian dev serves", || {
-                let ended = self.process.ended();
-                async move {
-                    ensure!(ended?.is_none(), "it ended");
-                    let client = Client::connect(&format!("http://{address}"))?;
-                    let request = meridian_etcd_api::etcdserverpb::RangeRequest {
-                        key: "health".into(),
-                        serializable: true,
-                        ..Default::default()
-                    };
-                    client.range(request).await?;
-                    Ok(())
-                }
-            })
-            .await?;
-        }
-        Ok(())
-    }
-
-    /// The process.
-    pub fn process(&mut self) -> &mut Process {
-        &mut self.process
-    }
-
-    /// Kills it at once and starts it again on the same folder and ports.
-    ///
-    /// # Errors
-    /// When it cannot be started.
-    pub fn restart(&mut self) -> Result<()> {
-        self.process.kill();
-        self.process = spawn("meridian dev", &self.args, &[], self.dir.path())?;
-        Ok(())
-    }
 }

@@ -10,6 +10,7 @@
 )]
 
 pub mod ask;
+pub mod campaign;
 pub mod client;
 pub mod cluster;
 pub mod conversation;
@@ -17,6 +18,7 @@ pub mod expect;
 pub mod gateway;
 pub mod generate;
 pub mod linearize;
+pub mod pki;
 pub mod plain_http;
 pub mod ports;
 pub mod process;

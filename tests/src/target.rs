@@ -18,6 +18,9 @@ use crate::{
 /// The short way of `eu` in tests: long enough to bring races out, short enough for hundreds of cases.
 const DEV_ROUND_TRIP: Duration = Duration::from_millis(6);
 
+/// How often etcd and gateways tell quiet watches how far they have come: below any patience here.
+pub const PROGRESS_INTERVAL: Duration = Duration::from_millis(400);
+
 /// A kind of target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -125,7 +128,14 @@ impl Target {
             }
             Kind::Gateway(release) => {
                 let cluster = start_cluster(release, wish).await?;
-                let gateway = Gateway::start(&GatewayPlan::before(cluster.endpoints())).await?;
+                let plan = GatewayPlan {
+                    etcd: format!(
+                        "progress_notify_interval = \"{}ms\"",
+                        PROGRESS_INTERVAL.as_millis()
+                    ),
+                    ..GatewayPlan::before(cluster.endpoints())
+                };
+                let gateway = Gateway::start(&plan).await?;
                 let address = gateway.client;
                 Ok(Self {
                     kind,
@@ -136,7 +146,11 @@ impl Target {
                 })
             }
             Kind::DevUs | Kind::DevEu => {
-                let dev = Dev::start(DEV_ROUND_TRIP).await?;
+                let progress = format!(
+                    "--progress-notify-interval={}ms",
+                    PROGRESS_INTERVAL.as_millis()
+                );
+                let dev = Dev::start_with(DEV_ROUND_TRIP, &[progress]).await?;
                 let address = if kind == Kind::DevUs { dev.us } else { dev.eu };
                 Ok(Self {
                     kind,

@@ -84,6 +84,28 @@ fn waits_are_durations_of_a_sensible_length() {
     }
 }
 
+#[test]
+fn progress_is_told_every_ten_minutes_unless_told_otherwise() {
+    let interval = |text: &str| good(text).gateway.etcd.progress_notify_interval;
+    assert_eq!(interval(LEAST), std::time::Duration::from_secs(600));
+    let text = set("gateway.etcd", "progress_notify_interval", "\"100ms\"");
+    assert_eq!(interval(&text), std::time::Duration::from_millis(100));
+    for (value, wrong) in [
+        ("\"99ms\"", "\"99ms\" is out of range"),
+        ("\"2days\"", "\"2days\" is out of range"),
+        ("\"often\"", "\"often\" is not a duration"),
+        ("600", "is a number, not a text"),
+    ] {
+        check(
+            &set("gateway.etcd", "progress_notify_interval", value),
+            &format!(
+                "gateway.etcd.progress_notify_interval: {wrong}; \
+                 give a duration from 100ms to 1day, as in \"10s\""
+            ),
+        );
+    }
+}
+
 /// `LEAST` with one more key.
 fn set(section: &str, key: &str, value: &str) -> String {
     let header = format!("[{section}]\n");

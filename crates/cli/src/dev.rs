@@ -24,7 +24,7 @@ use crate::{
     wire::{self, ROOM_STOP, all_ended},
 };
 use live::Live;
-use region::{Region, RegionPorts};
+use region::{Region, RegionPlan, RegionPorts};
 
 /// Development calls are short; a stop should be too.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -37,6 +37,10 @@ const LAST_THREADS: Duration = Duration::from_secs(1);
 
 /// Half a minute is farther than the moon and back ten times; more is a slip of the unit.
 const ROUND_TRIP_MAX: Duration = Duration::from_secs(30);
+
+/// The bounds of `gateway.etcd.progress_notify_interval`: the least is that of etcd's own flag.
+const PROGRESS_MIN: Duration = Duration::from_millis(100);
+const PROGRESS_MAX: Duration = Duration::from_secs(86_400);
 
 /// Options of `dev`.
 #[derive(Args)]
@@ -58,6 +62,9 @@ pub(crate) struct Options {
     /// The round trip between eu and the home
     #[arg(long, value_name = "TIME", default_value = "80ms", value_parser = round_trip)]
     rtt: Duration,
+    /// How often a quiet watch created with progress_notify is told how far it has come
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = progress_interval)]
+    progress_notify_interval: Duration,
     #[command(flatten)]
     ports: RegionPorts,
 }
@@ -72,6 +79,12 @@ fn round_trip(text: &str) -> Result<Duration, String> {
     }
 }
 
+fn progress_interval(text: &str) -> Result<Duration, String> {
+    let time = humantime::parse_duration(text).ok();
+    time.filter(|time| (PROGRESS_MIN..=PROGRESS_MAX).contains(time))
+        .ok_or_else(|| "give a time from 100ms to 1day, as in 10m".to_owned())
+}
+
 pub(crate) fn execute(options: Options) -> Result<Outcome> {
     let live = Live::open();
     logging::install_to(LogFormat::Text, "warn", live.beside())?;
@@ -82,7 +95,12 @@ pub(crate) fn execute(options: Options) -> Result<Outcome> {
 }
 
 async fn run(options: Options, mut live: Live) -> Result<Outcome> {
-    let Options { dir, rtt, ports } = options;
+    let Options {
+        dir,
+        rtt,
+        progress_notify_interval,
+        ports,
+    } = options;
     let mut signals = Signals::listen()?;
     let [us, eu] = ports.open()?;
     let root = TaskGroup::root("dev");
@@ -92,8 +110,19 @@ async fn run(options: Options, mut live: Live) -> Result<Outcome> {
 
     let upstream = root.child("home");
     let home = open_home(dir.clone(), us.client_url()?, &upstream).await?;
-    let us = Region::start("us", us, home.clone(), Duration::ZERO, &metrics, &root)?;
-    let eu = Region::start("eu", eu, home, rtt, &metrics, &root)?;
+    let plan = |name, ports, round_trip| RegionPlan {
+        name,
+        ports,
+        round_trip,
+        progress_interval: progress_notify_interval,
+    };
+    let us = Region::start(
+        plan("us", us, Duration::ZERO),
+        home.clone(),
+        &metrics,
+        &root,
+    )?;
+    let eu = Region::start(plan("eu", eu, rtt), home, &metrics, &root)?;
     live.say(&page::of(&dir, rtt, &us, &eu));
 
     let failed = tokio::select! {

@@ -199,6 +199,7 @@ fn engine_config(conf: &Conf) -> EngineConfig {
             revisions: bound(history_revisions),
         },
         probe_interval,
+        progress_interval: conf.gateway.etcd.progress_notify_interval,
         ..EngineConfig::new(conf.node.name.clone(), conf.node.region.clone())
     }
 }

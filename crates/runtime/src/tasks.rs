@@ -174,7 +174,13 @@ impl TaskGroup {
             tracing::debug!(group = self.group.path, task = %name, "stopped, not starting it");
             return;
         }
-        let span = tracing::info_span!("task", path = %format_args!("{}/{name}", self.group.path));
+        let path = format!("{}/{name}", self.group.path);
+        // A span costs its entering and leaving at each poll. Passing tasks, of which every
+        // connection is one, have theirs only where somebody debugs.
+        let span = match kind {
+            Kind::Permanent => tracing::info_span!("task", path),
+            Kind::Passing => tracing::debug_span!("task", path),
+        };
         let running = running::enlist(&self.group, name, kind);
         let id = running.id();
         let body = async move {

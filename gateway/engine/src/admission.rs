@@ -76,8 +76,8 @@ impl Engine {
         patience: Duration,
     ) -> Result<Admitted, AdmitError> {
         let until = limit.min(Instant::now() + patience);
-        match self.reached.reached(wanted.get(), until).await {
-            Ok(_) => self.admitted(),
+        match self.reached.load_full().reached(wanted.get(), until).await {
+            Ok(_) => self.admitted(wanted),
             Err(short) => Err(AdmitError::NotReached {
                 at: Revision::new(short.reached),
                 wanted,
@@ -119,14 +119,16 @@ impl Engine {
         };
         let wanted = probe.facts.revision.max(floor);
         let until = limit.min(Instant::now() + LAG_PATIENCE);
-        match self.reached.reached(wanted.get(), until).await {
-            Ok(_) => self.admitted(),
+        match self.reached.load_full().reached(wanted.get(), until).await {
+            Ok(_) => self.admitted(wanted),
             Err(_) => Ok(Admitted::Forward),
         }
     }
 
-    fn admitted(&self) -> Result<Admitted, AdmitError> {
-        Ok(self.view().map_or(Admitted::Forward, Admitted::Local))
+    /// The replica, unless it was closed or replaced by another home's since it had `wanted`.
+    fn admitted(&self, wanted: Revision) -> Result<Admitted, AdmitError> {
+        let view = self.view().filter(|view| view.facts.revision >= wanted);
+        Ok(view.map_or(Admitted::Forward, Admitted::Local))
     }
 
     /// The replica as it may be shown now.

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use meridian_home::{Call, CallError, Facts, Home, Replies, Reply, StreamCall};
 use meridian_keyspace::{Revision, SharedKeyspace, WindowLimits};
 use meridian_revlog::Feed;
@@ -85,8 +85,8 @@ pub struct Engine {
     pub(crate) tasks: TaskGroup,
     /// The complete replica, and none before the first is.
     pub(crate) replica: ArcSwapOption<SharedKeyspace>,
-    /// The replica's revision, for waiting.
-    pub(crate) reached: ReachedLevel,
+    /// The replica's revision, for waiting; another level when the home is another.
+    pub(crate) reached: ArcSwap<ReachedLevel>,
     pub(crate) mode: watch::Sender<Mode>,
     pub(crate) probes: Probes,
     pub(crate) freshness: Mutex<Freshness>,
@@ -105,8 +105,8 @@ pub struct Engine {
     /// Raised when a client changes authentication, so that an answer asked for before it is void.
     pub(crate) auth_generation: AtomicU64,
     pub(crate) replica_installed: Notify,
-    /// The home is another cluster, or went back in time.
-    pub(crate) home_replaced: Notify,
+    /// How often the home turned out to be another cluster, or to have gone back in time.
+    pub(crate) home_replaced: watch::Sender<u64>,
     regress: Mutex<Regress>,
     /// `mode` as a number, for the hot path: whether it is [`Mode::Local`].
     local: AtomicBool,
@@ -132,7 +132,7 @@ impl Engine {
             home,
             feed,
             replica: ArcSwapOption::empty(),
-            reached: ReachedLevel::new(0),
+            reached: ArcSwap::from_pointee(ReachedLevel::new(0)),
             mode: watch::Sender::new(Mode::Starting),
             probes: Probes::new(),
             freshness: Mutex::new(Freshness::default()),
@@ -143,7 +143,7 @@ impl Engine {
             raft_term: AtomicU64::new(0),
             auth_generation: AtomicU64::new(0),
             replica_installed: Notify::new(),
-            home_replaced: Notify::new(),
+            home_replaced: watch::Sender::new(0),
             regress: Mutex::default(),
             local: AtomicBool::new(false),
             compacted: AtomicI64::new(0),
@@ -182,7 +182,7 @@ impl Engine {
 
     /// The replica's revision; zero before it is complete.
     pub fn revision(&self) -> Revision {
-        Revision::new(self.reached.get())
+        Revision::new(self.reached.load().get())
     }
 
     /// Where calls may be answered now.
@@ -240,7 +240,7 @@ impl Engine {
     /// A client compacted the home up to `revision` through this gateway: older reads here now
     /// answer as the home would.
     pub fn note_compaction(&self, revision: Revision) {
-        self.compacted.fetch_max(revision.get(), Ordering::Relaxed);
+        self.compacted.fetch_max(revision.get(), Ordering::SeqCst);
         if let Some(keyspace) = self.replica.load_full() {
             keyspace.compact(revision.min(keyspace.revision()));
         }
@@ -249,13 +249,32 @@ impl Engine {
     /// A client enabled or disabled authentication on the home through this gateway.
     pub fn note_auth_changed(&self) {
         // Until the home says otherwise, nothing is shown from the replica.
+        self.forward_all();
+    }
+
+    /// Shows nothing from the replica until an answer of the home, asked for after this call,
+    /// says that authentication is off.
+    pub(crate) fn forward_all(&self) {
         self.auth_generation.fetch_add(1, Ordering::SeqCst);
-        self.set_mode(Mode::Forwarding);
+        self.set_mode(|_| Some(Mode::Forwarding));
+    }
+
+    /// Takes in what the home said of authentication, unless that was asked for before the last
+    /// reason to doubt it.
+    pub(crate) fn auth_is(&self, enabled: bool, asked_in: u64) {
+        self.set_mode(|_| {
+            let current = self.auth_generation.load(Ordering::SeqCst) == asked_in;
+            current.then(|| match (enabled, self.replica.load().is_some()) {
+                (true, _) => Mode::Forwarding,
+                (false, true) => Mode::Local,
+                (false, false) => Mode::Starting,
+            })
+        });
     }
 
     /// How long ago the replica was surely current; none before the first probe was applied.
     pub fn staleness(&self) -> Option<Duration> {
-        match self.fresh_as_of.load(Ordering::Relaxed) {
+        match self.fresh_as_of.load(Ordering::Acquire) {
             0 => None,
             nanos => Some(
                 self.origin
@@ -268,7 +287,8 @@ impl Engine {
     /// Whether the replica is surely fresh as of `instant`.
     pub(crate) fn fresh_since(&self, instant: Instant) -> bool {
         let wanted = instant.saturating_duration_since(self.origin).as_nanos() as u64 + 1;
-        let known = self.fresh_as_of.load(Ordering::Relaxed);
+        // Pairs with `publish_freshness`: whoever sees it sees the replica that it speaks of.
+        let known = self.fresh_as_of.load(Ordering::Acquire);
         known != 0 && known >= wanted
     }
 
@@ -276,13 +296,24 @@ impl Engine {
     pub(crate) fn publish_freshness(&self, freshness: &Freshness) {
         if let Some(as_of) = freshness.as_of() {
             let nanos = as_of.saturating_duration_since(self.origin).as_nanos() as u64 + 1;
-            self.fresh_as_of.fetch_max(nanos, Ordering::Relaxed);
+            self.fresh_as_of.fetch_max(nanos, Ordering::Release);
         }
     }
 
-    /// Changes the mode if it differs; a replica that is not complete never serves.
-    pub(crate) fn set_mode(&self, mode: Mode) {
+    /// Forgets how far and how fresh the replica was: the next is of another home.
+    pub(crate) fn begin_anew(&self) {
+        let mut freshness = self.freshness.lock();
+        *freshness = Freshness::default();
+        self.fresh_as_of.store(0, Ordering::Release);
+        self.reached.store(Arc::new(ReachedLevel::new(0)));
+        self.compacted.store(0, Ordering::SeqCst);
+    }
+
+    /// Changes the mode to what `judge` says, if that differs. `judge` runs under the mode's lock,
+    /// so that nothing it has looked at is overtaken by another change of the mode.
+    fn set_mode(&self, judge: impl FnOnce(Mode) -> Option<Mode>) {
         self.mode.send_if_modified(|now| {
+            let mode = judge(*now).unwrap_or(*now);
             let changed = *now != mode;
             if changed {
                 tracing::info!(from = ?*now, to = ?mode, "gateway mode changed");
@@ -306,15 +337,42 @@ impl Engine {
         let known = self.cluster_id.swap(facts.cluster_id, Ordering::Relaxed);
         self.raft_term.fetch_max(facts.raft_term, Ordering::Relaxed);
         let replaced = known != 0 && known != facts.cluster_id;
-        let regressed = self.regress.lock().judge(probe, self.revision());
+        let replica = self.replica.load();
+        let regressed = match &*replica {
+            Some(replica) => {
+                let mut regress = self.regress.lock();
+                regress.judge(Instant::now(), probe, replica.revision())
+            }
+            None => false,
+        };
         if replaced || regressed {
             tracing::error!(
                 replica = %self.revision(), home = %facts.revision,
                 cluster = format!("{:x}", facts.cluster_id), cluster_before = format!("{known:x}"),
                 "the home is another cluster or went back in time; check what was restored there"
             );
-            self.home_replaced.notify_one();
+            self.forget_replica();
         }
+    }
+
+    /// Shows nothing of the home that was: the replica is built anew.
+    fn forget_replica(&self) {
+        let mut regress = self.regress.lock();
+        *regress = Regress::default();
+        self.home_replaced.send_modify(|times| *times += 1);
+        self.replica.store(None);
+        self.set_mode(|now| (now == Mode::Local).then_some(Mode::Starting));
+    }
+
+    /// Puts a replica in place whose snapshot began after the home was replaced `times`; false if
+    /// it was again meanwhile.
+    pub(crate) fn install(&self, replica: &Arc<SharedKeyspace>, times: u64) -> bool {
+        let _forgetting = self.regress.lock();
+        let of_this_home = *self.home_replaced.borrow() == times;
+        if of_this_home {
+            self.replica.store(Some(Arc::clone(replica)));
+        }
+        of_this_home
     }
 }
 
@@ -325,30 +383,32 @@ struct Regress {
     /// The replica's revision at some moment before the last probes left.
     before: Option<(Instant, Revision)>,
     in_a_row: u32,
+    /// When the first of these was judged.
+    since: Option<Instant>,
 }
 
 impl Regress {
     /// Probes in a row, from different moments, that must be behind the replica.
     const ENOUGH: u32 = 8;
 
-    fn judge(&mut self, probe: &Probe, replica: Revision) -> bool {
-        let now = Instant::now();
+    /// And for how long: beside the home eight probes are over in milliseconds, while a member
+    /// that was paused takes up to an election time-out (1 s by default) to notice.
+    const LONG_ENOUGH: Duration = Duration::from_secs(2);
+
+    fn judge(&mut self, now: Instant, probe: &Probe, replica: Revision) -> bool {
         let Some((at, revision)) = self.before.filter(|(at, _)| *at < probe.sent) else {
             self.before.get_or_insert((now, replica));
             return false;
         };
         debug_assert!(at < now);
-        self.in_a_row = if probe.facts.revision < revision {
-            self.in_a_row + 1
-        } else {
-            0
-        };
         self.before = Some((now, replica));
-        if self.in_a_row >= Self::ENOUGH {
-            *self = Self::default();
-            return true;
+        if probe.facts.revision >= revision {
+            (self.in_a_row, self.since) = (0, None);
+            return false;
         }
-        false
+        self.in_a_row += 1;
+        let since = *self.since.get_or_insert(now);
+        self.in_a_row >= Self::ENOUGH && now - since >= Self::LONG_ENOUGH
     }
 }
 
@@ -380,10 +440,13 @@ async fn run_probes(engine: Arc<Engine>) {
                 metrics::probe_failed();
                 engine.leadership.failed(error);
                 if error.means_auth_required() {
-                    engine.set_mode(Mode::Forwarding);
+                    engine.forward_all();
                 }
             }
         },
     );
     probing.await;
 }
+
+#[cfg(test)]
+mod tests;

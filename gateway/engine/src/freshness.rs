@@ -51,6 +51,12 @@ impl Freshness {
         self.as_of
     }
 
+    /// The lowest revision that the home is known to have and the replica is not; none if it has
+    /// everything.
+    pub(crate) fn owed(&self) -> Option<Revision> {
+        self.waiting.iter().map(|(wanted, _)| *wanted).min()
+    }
+
     fn raise(&mut self, sent: Instant) {
         self.as_of = Some(self.as_of.map_or(sent, |known| known.max(sent)));
     }

@@ -42,6 +42,14 @@ struct Wanted {
     answer: Answer,
 }
 
+impl Wanted {
+    /// Whether its client waits no longer: a renewal sent now would lengthen the lease's life
+    /// beyond what the client asked for.
+    fn is_given_up(&self) -> bool {
+        self.answer.is_closed()
+    }
+}
+
 /// The streams that carry keepalives home.
 pub struct KeepAlives {
     lanes: Vec<mpsc::Sender<Wanted>>,
@@ -89,6 +97,9 @@ impl KeepAlives {
 /// Opens a stream whenever renewals are wanted, until the engine stops.
 async fn run_lane(home: Arc<dyn Home>, mut queue: mpsc::Receiver<Wanted>, stop: CancellationToken) {
     while let Some(first) = queue.recv().await {
+        if first.is_given_up() {
+            continue;
+        }
         let (requests, sent) = mpsc::channel(UNDER_WAY_MAX);
         let call = StreamCall {
             method: Method::LeaseKeepAlive,
@@ -124,6 +135,9 @@ struct Lane {
 
 impl Lane {
     async fn send(&mut self, wanted: Wanted) {
+        if wanted.is_given_up() {
+            return;
+        }
         if self
             .requests
             .send(keepalive::request(wanted.lease))

@@ -28,6 +28,9 @@ const PROBE_DEADLINE: Duration = Duration::from_secs(4);
 /// slowly than usual gets no more than twice that.
 const IN_FLIGHT_MAX: usize = 32;
 
+/// Waits up to here are slept by a thread: as long as the timer may be late.
+const SLEPT_MAX: Duration = Duration::from_millis(2);
+
 /// An answered probe.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Probe {
@@ -86,8 +89,6 @@ impl Probes {
         mut seen: impl FnMut(&Outcome, Duration),
     ) {
         let mut pacer = Pacer::new(Instant::now());
-        // The first leaves at once.
-        self.wanted.notify_one();
         let mut under_way = FuturesUnordered::new();
         loop {
             let due = self.due(&mut pacer, interval);
@@ -112,8 +113,13 @@ impl Probes {
     /// Waits until a probe is wanted (or the interval is over) and may leave. Dropping it loses
     /// nothing: the wish is put back.
     async fn due(&self, pacer: &mut Pacer, interval: Duration) {
-        if !self.has_waiting() {
-            let idle = pacer.last_departure() + interval;
+        // A wish that an earlier probe has fulfilled may still be noted: it is no wish.
+        while !self.has_waiting() {
+            let idle = match pacer.last_departure() {
+                Some(last) => last + interval,
+                // The first leaves at once.
+                None => return,
+            };
             tokio::select! {
                 () = self.wanted.notified() => {}
                 () = tokio::time::sleep_until(idle.into()) => return,
@@ -121,12 +127,7 @@ impl Probes {
             // Let reads that arrived in the same moment join.
             tokio::task::yield_now().await;
         }
-        let wait = pacer.wait(Instant::now());
-        if wait.is_zero() {
-            tokio::task::yield_now().await;
-        } else {
-            tokio::time::sleep(wait).await;
-        }
+        pause(pacer.wait(Instant::now())).await;
     }
 
     fn has_waiting(&self) -> bool {
@@ -150,6 +151,20 @@ impl Probes {
             };
             (batch, outcome, sent.elapsed())
         }
+    }
+}
+
+/// Waits for some microseconds or milliseconds. The runtime's timer fires up to two milliseconds
+/// late, which is longer than a linger: short waits are slept by a thread of the blocking pool.
+async fn pause(wait: Duration) {
+    if wait.is_zero() {
+        tokio::task::yield_now().await;
+    } else if wait <= SLEPT_MAX {
+        let slept = tokio::task::spawn_blocking(move || std::thread::sleep(wait));
+        // It cannot panic, and is not aborted: only the runtime's end cuts it short.
+        let _ = slept.await;
+    } else {
+        tokio::time::sleep(wait).await;
     }
 }
 

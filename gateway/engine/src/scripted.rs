@@ -30,8 +30,19 @@ pub(crate) struct ScriptedHome {
     revision: watch::Sender<i64>,
     up: watch::Sender<bool>,
     pub(crate) auth: AtomicBool,
+    /// The member that is asked lags: it says that authentication is off.
+    pub(crate) auth_hidden: AtomicBool,
+    pub(crate) auth_asked: AtomicU64,
+    pub(crate) cluster_id: AtomicU64,
     pub(crate) probes: AtomicU64,
     pub(crate) streams: AtomicU64,
+    pub(crate) renewals: AtomicU64,
+    /// Logs opened, and the last of them that has fallen silent.
+    pub(crate) logs: AtomicU64,
+    pub(crate) logs_silent: AtomicU64,
+    /// Old watches opened, and whether they end at once.
+    pub(crate) old_watches: AtomicU64,
+    pub(crate) old_watches_end: AtomicBool,
     pub(crate) probe_delay: Duration,
     /// Commits to leave out of the log once, to make a gap.
     pub(crate) skip_once: AtomicU64,
@@ -50,8 +61,16 @@ impl ScriptedHome {
             revision,
             up: watch::Sender::new(true),
             auth: AtomicBool::new(false),
+            auth_hidden: AtomicBool::new(false),
+            auth_asked: AtomicU64::new(0),
+            cluster_id: AtomicU64::new(7),
             probes: AtomicU64::new(0),
             streams: AtomicU64::new(0),
+            renewals: AtomicU64::new(0),
+            logs: AtomicU64::new(0),
+            logs_silent: AtomicU64::new(0),
+            old_watches: AtomicU64::new(0),
+            old_watches_end: AtomicBool::new(false),
             probe_delay,
             skip_once: AtomicU64::new(0),
         })
@@ -90,6 +109,14 @@ impl ScriptedHome {
         self.up.send_replace(up);
     }
 
+    /// Becomes another cluster, empty and at revision 1.
+    pub(crate) fn replace(&self) {
+        self.keyspace
+            .write(|k| *k = Keyspace::new(WindowLimits::UNLIMITED));
+        self.revision.send_replace(1);
+        self.cluster_id.fetch_add(1, Ordering::SeqCst);
+    }
+
     fn check_up(&self) -> Result<(), CallError> {
         if *self.up.borrow() {
             Ok(())
@@ -101,7 +128,7 @@ impl ScriptedHome {
     fn facts(&self) -> Facts {
         let revision = self.keyspace.revision();
         Facts {
-            cluster_id: 7,
+            cluster_id: self.cluster_id.load(Ordering::SeqCst),
             member_id: 9,
             raft_term: 3,
             revision,
@@ -160,6 +187,7 @@ impl Home for Handle {
         let home = Arc::clone(&self.0);
         let messages = call.requests.map(move |request| {
             home.check_up()?;
+            home.renewals.fetch_add(1, Ordering::SeqCst);
             let lease = keepalive::lease_of(&request)?;
             let facts = Facts {
                 cluster_id: 7,
@@ -213,17 +241,23 @@ impl Home for Handle {
     async fn follow(&self, from: Revision) -> Result<Commits, FollowError> {
         self.0.check_up()?;
         let home = Arc::clone(&self.0);
-        Ok(stream::try_unfold((home, from), |(home, from)| async move {
-            let changes = home.changes(from).await?;
-            let next = changes.last().map_or(from, |c| c.revision.next());
-            let skip = home.skip_once.swap(0, Ordering::SeqCst) as usize;
-            let commits = changes.iter().skip(skip).map(|change| Commit {
-                revision: change.revision,
-                records: change.events.iter().map(|e| e.record.clone()).collect(),
-            });
-            Ok(Some((commits.collect(), (home, next))))
-        })
-        .boxed())
+        let log = 1 + home.logs.fetch_add(1, Ordering::SeqCst);
+        Ok(
+            stream::try_unfold((home, from), move |(home, from)| async move {
+                let changes = home.changes(from).await?;
+                if log <= home.logs_silent.load(Ordering::SeqCst) {
+                    std::future::pending::<()>().await;
+                }
+                let next = changes.last().map_or(from, |c| c.revision.next());
+                let skip = home.skip_once.swap(0, Ordering::SeqCst) as usize;
+                let commits = changes.iter().skip(skip).map(|change| Commit {
+                    revision: change.revision,
+                    records: change.events.iter().map(|e| e.record.clone()).collect(),
+                });
+                Ok(Some((commits.collect(), (home, next))))
+            })
+            .boxed(),
+        )
     }
 
     async fn follow_range(
@@ -232,6 +266,10 @@ impl Home for Handle {
         from: Revision,
     ) -> Result<RangeChanges, FollowError> {
         self.0.check_up()?;
+        self.0.old_watches.fetch_add(1, Ordering::SeqCst);
+        if self.0.old_watches_end.load(Ordering::SeqCst) {
+            return Ok(stream::empty().boxed());
+        }
         let state = (Arc::clone(&self.0), range, from);
         Ok(stream::try_unfold(state, |(home, range, from)| async move {
             let changes = home.changes(from).await?;
@@ -252,7 +290,9 @@ impl Home for Handle {
 
     async fn auth_enabled(&self) -> Result<bool, CallError> {
         self.0.check_up()?;
-        Ok(self.0.auth.load(Ordering::SeqCst))
+        self.0.auth_asked.fetch_add(1, Ordering::SeqCst);
+        let hidden = self.0.auth_hidden.load(Ordering::SeqCst);
+        Ok(self.0.auth.load(Ordering::SeqCst) && !hidden)
     }
 }
 
@@ -261,14 +301,22 @@ pub(crate) async fn engine_over(
     home: &Arc<ScriptedHome>,
     change: impl FnOnce(&mut EngineConfig),
 ) -> (Arc<Engine>, TaskGroup) {
+    let (engine, tasks) = start_over(home, change);
+    eventually("the replica is complete", || engine.mode() == Mode::Local).await;
+    (engine, tasks)
+}
+
+/// An engine over a scripted home, just started.
+pub(crate) fn start_over(
+    home: &Arc<ScriptedHome>,
+    change: impl FnOnce(&mut EngineConfig),
+) -> (Arc<Engine>, TaskGroup) {
     let tasks = TaskGroup::root("test");
     let mut config = EngineConfig::new("node", "region");
     change(&mut config);
     let handle: Arc<dyn Home> = Arc::new(Handle(Arc::clone(home)));
     let feed = Arc::new(HomeFeed(Arc::clone(&handle)));
-    let engine = Engine::start(config, handle, feed, &tasks);
-    eventually("the replica is complete", || engine.mode() == Mode::Local).await;
-    (engine, tasks)
+    (Engine::start(config, handle, feed, &tasks), tasks)
 }
 
 /// Waits until `holds`, checking at each turn of the runtime, for ten seconds.

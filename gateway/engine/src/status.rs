@@ -8,7 +8,6 @@ use std::{
 use meridian_home::{CallError, Description};
 use parking_lot::Mutex;
 use serde::Serialize;
-use tokio::sync::watch;
 
 use crate::{Engine, Mode};
 
@@ -82,7 +81,7 @@ impl Engine {
             epoch: 0,
             revision: self.revision().get(),
             staleness_ms: self.staleness().map(|age| age.as_millis() as u64),
-            home_has_leader: self.has_leader(),
+            home_has_leader: self.leadership.has_been_confirmed() && self.has_leader(),
             home_error: self.leadership.last_error(),
             home: self.home.describe(),
             cluster_id: format!("{:x}", self.facts().cluster_id),
@@ -135,7 +134,7 @@ fn mode_name(mode: Mode) -> &'static str {
 
 /// What is known of the home's leader, and how far a bootstrap is.
 pub(crate) struct Leadership {
-    confirmed: watch::Sender<Option<Instant>>,
+    confirmed: Mutex<Option<Instant>>,
     started: Instant,
     error: Mutex<Option<Arc<CallError>>>,
     bootstrap: Mutex<Option<BootstrapProgress>>,
@@ -144,7 +143,7 @@ pub(crate) struct Leadership {
 impl Leadership {
     pub(crate) fn new() -> Self {
         Self {
-            confirmed: watch::Sender::new(None),
+            confirmed: Mutex::new(None),
             started: Instant::now(),
             error: Mutex::new(None),
             bootstrap: Mutex::new(None),
@@ -152,7 +151,7 @@ impl Leadership {
     }
 
     pub(crate) fn confirmed(&self) {
-        self.confirmed.send_replace(Some(Instant::now()));
+        *self.confirmed.lock() = Some(Instant::now());
         *self.error.lock() = None;
     }
 
@@ -183,25 +182,24 @@ impl Leadership {
 
     /// Whether a leader answered within `patience`, or there was no time to ask yet.
     pub(crate) fn present(&self, patience: Duration) -> bool {
-        let since = self.confirmed.borrow().unwrap_or(self.started);
+        let since = self.confirmed.lock().unwrap_or(self.started);
         since.elapsed() < patience || self.refused_for_auth()
     }
 
     pub(crate) async fn lost(&self, patience: Duration) {
-        let mut confirmed = self.confirmed.subscribe();
-        loop {
-            let until = confirmed.borrow_and_update().unwrap_or(self.started) + patience;
-            tokio::select! {
-                () = tokio::time::sleep_until(until.into()) => {
-                    if !self.present(patience) {
-                        return;
-                    }
-                    // Credentials are wanted: the home is there. Look again later.
-                    tokio::time::sleep(patience).await;
-                }
-                _ = confirmed.changed() => {}
-            }
+        // Every stream that asked for a leader waits here: it looks once per patience, and is not
+        // woken by each of up to 200 confirmations a second.
+        while self.present(patience) {
+            let until = self.confirmed.lock().unwrap_or(self.started) + patience;
+            // If that is over, credentials are wanted: the home is there. Look again later.
+            let wait = until.saturating_duration_since(Instant::now());
+            tokio::time::sleep(if wait.is_zero() { patience } else { wait }).await;
         }
+    }
+
+    /// Whether the home has ever answered, be it that it wants credentials.
+    pub(crate) fn has_been_confirmed(&self) -> bool {
+        self.confirmed.lock().is_some() || self.refused_for_auth()
     }
 
     pub(crate) fn set_bootstrap(&self, progress: Option<BootstrapProgress>) {

@@ -9,7 +9,7 @@ use meridian_keyspace::{KeyRange, LeaseId, Revision, WindowLimits};
 
 use crate::{
     AdmitError, Admitted, Engine, Level, Mode,
-    scripted::{ScriptedHome, engine_over, eventually},
+    scripted::{ScriptedHome, engine_over, eventually, start_over},
     watch::{Cancellation, Delivery, Wanted, WatchDeliveries, WatchId, WatchSpec},
 };
 
@@ -369,6 +369,270 @@ async fn a_gap_in_the_log_is_mended_by_reading_it_again() {
         events(&mut deliveries, 5).await,
         ["a@3", "a@4", "a@5", "a@6", "a@7"]
     );
+}
+
+#[tokio::test]
+async fn a_log_that_falls_silent_is_opened_anew() {
+    let home = ScriptedHome::new();
+    let (engine, _tasks) = engine_over(&home, |_| {}).await;
+    eventually("followed", || home.logs.load(Ordering::SeqCst) == 1).await;
+    home.logs_silent.store(1, Ordering::SeqCst);
+    let written = home.commit(&[("a", "1")]);
+    eventually("the write has arrived", || engine.revision() == written).await;
+}
+
+#[tokio::test]
+async fn a_home_that_became_another_cluster_is_served_from_its_own_beginning() {
+    let home = ScriptedHome::new();
+    let (engine, _tasks) = engine_over(&home, |_| {}).await;
+    for n in 0..20 {
+        home.commit(&[("a", &n.to_string())]);
+    }
+    eventually("applied", || engine.revision() == rev(21)).await;
+    let (control, mut deliveries) = engine.watches().open();
+    control.create(prefix(0), Revision::ZERO).await.unwrap();
+    assert!(matches!(
+        next_delivery(&mut deliveries).await[0],
+        Delivery::Created { .. }
+    ));
+    home.replace();
+    eventually("rebuilt", || {
+        engine.mode() == Mode::Local && engine.facts().cluster_id == 8
+    })
+    .await;
+    assert_eq!(engine.revision(), rev(1));
+    let gone = next_delivery(&mut deliveries).await;
+    let Delivery::Canceled { reason, .. } = &gone[0] else {
+        panic!("{gone:?}")
+    };
+    assert_eq!(*reason, Cancellation::Compacted(rev(1)));
+    for n in 0..30 {
+        let written = home.commit(&[("a", &n.to_string())]);
+        assert!(read(&engine, Level::Linearizable).await.unwrap() >= written);
+    }
+    assert_eq!(*engine.home_replaced.borrow(), 1);
+}
+
+#[tokio::test]
+async fn a_replica_is_shown_only_once_its_cluster_is_known() {
+    let home = ScriptedHome::slow(Duration::from_millis(50));
+    let (engine, _tasks) = engine_over(&home, |_| {}).await;
+    assert_eq!(engine.facts().cluster_id, 7);
+}
+
+#[tokio::test]
+async fn an_answer_from_before_authentication_was_changed_opens_nothing() {
+    let home = ScriptedHome::new();
+    let (engine, _tasks) = engine_over(&home, |_| {}).await;
+    let asked_in = engine.auth_generation.load(Ordering::SeqCst);
+    engine.note_auth_changed();
+    engine.auth_is(false, asked_in);
+    assert_eq!(engine.mode(), Mode::Forwarding);
+}
+
+#[tokio::test]
+async fn a_member_that_does_not_know_of_authentication_yet_opens_nothing() {
+    let home = ScriptedHome::new();
+    let (engine, _tasks) = engine_over(&home, |_| {}).await;
+    home.auth_hidden.store(true, Ordering::SeqCst);
+    home.auth.store(true, Ordering::SeqCst);
+    eventually("forwarding", || engine.mode() == Mode::Forwarding).await;
+    let changes = engine.mode.subscribe();
+    let asked = home.auth_asked.load(Ordering::SeqCst);
+    eventually("asked again", || {
+        home.auth_asked.load(Ordering::SeqCst) >= asked + 3
+    })
+    .await;
+    assert!(!changes.has_changed().unwrap());
+}
+
+#[tokio::test]
+async fn the_status_claims_no_leader_before_one_has_answered() {
+    let home = ScriptedHome::new();
+    home.set_up(false);
+    let (engine, _tasks) = start_over(&home, |_| {});
+    assert!(engine.has_leader());
+    assert!(!engine.status().home_has_leader);
+    home.set_up(true);
+    eventually("confirmed", || engine.status().home_has_leader).await;
+}
+
+#[tokio::test]
+async fn reads_that_shared_a_probe_leave_no_wish_for_another() {
+    let home = ScriptedHome::new();
+    let long = Duration::from_secs(3600);
+    let (engine, _tasks) = engine_over(&home, |config| config.probe_interval = long).await;
+    let before = home.probes.load(Ordering::SeqCst);
+    for _ in 0..20 {
+        let (one, other) = tokio::join!(
+            read(&engine, Level::Linearizable),
+            read(&engine, Level::Linearizable)
+        );
+        assert!(one.is_ok() && other.is_ok());
+    }
+    assert_eq!(home.probes.load(Ordering::SeqCst) - before, 20);
+}
+
+#[tokio::test]
+async fn a_compaction_ahead_of_the_replica_holds_when_the_replica_gets_there() {
+    let home = ScriptedHome::new();
+    let (engine, _tasks) = engine_over(&home, |_| {}).await;
+    engine.note_compaction(rev(10));
+    for n in 0..12 {
+        home.commit(&[("a", &n.to_string())]);
+    }
+    eventually("applied", || engine.revision() == rev(13)).await;
+    let replica = engine.replica.load_full().unwrap();
+    assert_eq!(replica.read(|k| k.compacted()), rev(10));
+}
+
+#[tokio::test]
+async fn a_watch_for_what_comes_next_begins_after_what_its_connection_has_seen() {
+    let home = ScriptedHome::new();
+    let (engine, _tasks) = engine_over(&home, |_| {}).await;
+    home.set_up(false);
+    home.commit(&[("a", "1")]);
+    let seen = home.commit(&[("a", "2")]);
+    let (control, mut deliveries) = engine.watches().open();
+    control.create(prefix(0), seen).await.unwrap();
+    home.set_up(true);
+    home.commit(&[("a", "3")]);
+    assert_eq!(events(&mut deliveries, 1).await, ["a@4"]);
+}
+
+#[tokio::test]
+async fn an_old_watch_that_the_home_ends_is_taken_up_again_with_pauses() {
+    let home = ScriptedHome::new();
+    for n in 0..5 {
+        home.commit(&[("a", &n.to_string())]);
+    }
+    home.old_watches_end.store(true, Ordering::SeqCst);
+    let (engine, _tasks) = engine_over(&home, |_| {}).await;
+    let (control, mut deliveries) = engine.watches().open();
+    control.create(prefix(2), Revision::ZERO).await.unwrap();
+    let began = Instant::now();
+    let reading = tokio::spawn(async move { events(&mut deliveries, 5).await });
+    eventually("taken up", || home.old_watches.load(Ordering::SeqCst) >= 3).await;
+    // Half of 50 ms and half of 100 ms are the shortest pauses.
+    assert!(began.elapsed() >= Duration::from_millis(75));
+    home.old_watches_end.store(false, Ordering::SeqCst);
+    assert_eq!(reading.await.unwrap()[4], "a@6");
+}
+
+#[tokio::test]
+async fn an_old_watch_that_was_canceled_says_nothing_more_even_under_a_reused_id() {
+    let home = ScriptedHome::new();
+    for n in 0..300 {
+        home.commit(&[("a", &n.to_string())]);
+    }
+    let (engine, _tasks) = engine_over(&home, |_| {}).await;
+    let (control, mut deliveries) = engine.watches().open();
+    let id = Some(WatchId(5));
+    let old = WatchSpec { id, ..prefix(2) };
+    control.create(old, Revision::ZERO).await.unwrap();
+    // The created answer, and the hand-over to the home.
+    next_delivery(&mut deliveries).await;
+    control.cancel(WatchId(5)).await.unwrap();
+    let new = WatchSpec { id, ..prefix(0) };
+    control.create(new, Revision::ZERO).await.unwrap();
+    let opened = || home.old_watches.load(Ordering::SeqCst) == 1;
+    eventually("served by the home", opened).await;
+    home.commit(&[("a", "new")]);
+    assert_eq!(events(&mut deliveries, 1).await, ["a@302"]);
+}
+
+#[tokio::test]
+async fn an_old_watch_with_large_values_waits_for_room_without_holding_the_thread() {
+    let home = ScriptedHome::new();
+    for size in [3 << 19, 3 << 20, 3 << 20, 3 << 20] {
+        home.commit(&[("a", &"v".repeat(size))]);
+    }
+    let (engine, _tasks) = engine_over(&home, |_| {}).await;
+    let (control, mut deliveries) = engine.watches().open();
+    control.create(prefix(2), Revision::ZERO).await.unwrap();
+    next_delivery(&mut deliveries).await;
+    eventually("queued", || deliveries.queued_bytes() >= 3 << 19).await;
+    assert_eq!(
+        events(&mut deliveries, 4).await,
+        ["a@2", "a@3", "a@4", "a@5"]
+    );
+}
+
+#[tokio::test]
+async fn old_watches_whose_clients_read_nothing_give_their_places_to_others() {
+    let home = ScriptedHome::new();
+    for _ in 0..3 {
+        home.commit(&[("a", &"v".repeat(3 << 20))]);
+    }
+    let (engine, _tasks) = engine_over(&home, |_| {}).await;
+    let mut stalled = Vec::new();
+    for _ in 0..64 {
+        let (control, mut deliveries) = engine.watches().open();
+        control.create(prefix(2), Revision::ZERO).await.unwrap();
+        // The created answer, and the hand-over to the home.
+        next_delivery(&mut deliveries).await;
+        stalled.push((control, deliveries));
+    }
+    let (control, mut deliveries) = engine.watches().open();
+    control.create(prefix(2), Revision::ZERO).await.unwrap();
+    let wanted = ["a@2", "a@3", "a@4"];
+    assert_eq!(events(&mut deliveries, 3).await, wanted);
+    for (_, mut deliveries) in stalled {
+        assert_eq!(events(&mut deliveries, 3).await, wanted);
+    }
+}
+
+#[tokio::test]
+async fn progress_asked_of_an_old_watch_comes_when_it_is_here_without_another_event() {
+    let home = ScriptedHome::new();
+    for n in 0..5 {
+        home.commit(&[("z", &n.to_string())]);
+    }
+    let (engine, _tasks) = engine_over(&home, |_| {}).await;
+    let (control, mut deliveries) = engine.watches().open();
+    control.create(prefix(2), Revision::ZERO).await.unwrap();
+    control.progress();
+    next_delivery(&mut deliveries).await;
+    let progress = next_delivery(&mut deliveries).await;
+    assert!(
+        matches!(progress[0], Delivery::Progress { id: None, revision } if revision == rev(6)),
+        "{progress:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_busy_stream_gets_its_progress_behind_the_events() {
+    let home = ScriptedHome::new();
+    let (engine, _tasks) = engine_over(&home, |_| {}).await;
+    let (control, mut deliveries) = engine.watches().open();
+    control.create(prefix(0), Revision::ZERO).await.unwrap();
+    next_delivery(&mut deliveries).await;
+    let written = home.commit(&[("a", "1")]);
+    eventually("applied", || engine.revision() == written).await;
+    control.progress();
+    let told = next_delivery(&mut deliveries).await;
+    assert!(
+        matches!(
+            told[..],
+            [
+                Delivery::Events { .. },
+                Delivery::Progress { id: None, revision }
+            ] if revision == written
+        ),
+        "{told:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_renewal_that_nobody_waits_for_is_not_sent() {
+    let home = ScriptedHome::new();
+    let (engine, _tasks) = engine_over(&home, |_| {}).await;
+    let lease = LeaseId::new(5);
+    let mut given_up = Box::pin(engine.keepalives().renew(lease));
+    assert!(futures_util::poll!(&mut given_up).is_pending());
+    drop(given_up);
+    assert_eq!(engine.keepalives().renew(lease).await.unwrap().ttl, 5);
+    assert_eq!(home.renewals.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ mod upstream;
 use std::sync::Arc;
 
 use meridian_keyspace::{Change, KeyRange, Revision};
+use smallvec::SmallVec;
 use tokio::sync::SemaphorePermit;
 
 use crate::Engine;
@@ -91,6 +92,9 @@ pub enum Wanted {
     No,
 }
 
+/// The changes of one delivery: most often one.
+pub type Changes = SmallVec<[Arc<Change>; 1]>;
+
 /// One thing to tell the client.
 #[derive(Clone, Debug)]
 pub enum Delivery {
@@ -122,7 +126,7 @@ pub enum Delivery {
         /// Its id.
         id: WatchId,
         /// The changes; [`Pick`] picks the events that match.
-        changes: Vec<Arc<Change>>,
+        changes: Changes,
         /// What to pick.
         pick: Arc<Pick>,
         /// The revision for the header: at least that of the last change.

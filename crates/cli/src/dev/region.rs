@@ -107,6 +107,16 @@ fn beside(listen: SocketAddr, usual: &str) -> SocketAddr {
     SocketAddr::new(listen.ip(), port)
 }
 
+/// What a region is made from.
+pub(super) struct RegionPlan {
+    pub(super) name: &'static str,
+    pub(super) ports: Ports,
+    /// How far it is from the home and back.
+    pub(super) round_trip: Duration,
+    /// How often quiet watches are told how far they have come.
+    pub(super) progress_interval: Duration,
+}
+
 /// A running region.
 pub(super) struct Region {
     pub(super) name: &'static str,
@@ -115,15 +125,19 @@ pub(super) struct Region {
 }
 
 impl Region {
-    /// Starts it, `round_trip` away from `home`.
+    /// Starts it, its round trip away from `home`.
     pub(super) fn start(
-        name: &'static str,
-        ports: Ports,
+        plan: RegionPlan,
         home: Arc<dyn Home>,
-        round_trip: Duration,
         metrics: &Metrics,
         root: &TaskGroup,
     ) -> Result<Self> {
+        let RegionPlan {
+            name,
+            ports,
+            round_trip,
+            progress_interval,
+        } = plan;
         let client_url = ports.client_url()?;
         let Ports { etcd, admin } = ports;
         let home: Arc<dyn Home> = match round_trip.is_zero() {
@@ -131,7 +145,10 @@ impl Region {
             false => Arc::new(Delayed::new(home, round_trip)),
         };
         let plan = GatewayPlan {
-            engine: EngineConfig::new(format!("dev-{name}"), name),
+            engine: EngineConfig {
+                progress_interval,
+                ..EngineConfig::new(format!("dev-{name}"), name)
+            },
             listener: etcd,
             tls: None,
             advertise: vec![client_url],

@@ -52,6 +52,18 @@ impl Head {
         std::mem::take(&mut self.steps)
     }
 
+    /// One operation outside any transaction. A put's lease is looked at before its key, as etcd
+    /// does; inside a transaction it is the other way round.
+    pub(super) fn single(&mut self, op: Op) -> Result<TxnDone, EtcdError> {
+        if let Op::Put(put) = &op
+            && !put.lease.is_none()
+            && !self.leases.exists(put.lease)
+        {
+            return Err(EtcdError::LEASE_NOT_FOUND);
+        }
+        self.transact(&alone(op))
+    }
+
     pub(super) fn transact(&mut self, txn: &Txn) -> Result<TxnDone, EtcdError> {
         let leases = &self.leases;
         let (answer, change) = self
@@ -138,5 +150,14 @@ impl Head {
         std::iter::repeat_with(|| LeaseId::new(fastrand::i64(1..)))
             .find(|id| !self.leases.exists(*id))
             .expect("2^63 ids outnumber the leases in memory")
+    }
+}
+
+/// The transaction that does just `op`.
+pub(super) fn alone(op: Op) -> Txn {
+    Txn {
+        compare: Vec::new(),
+        success: vec![op],
+        failure: Vec::new(),
     }
 }

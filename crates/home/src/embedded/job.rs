@@ -6,7 +6,7 @@
 use meridian_etcd_api::EtcdError;
 use meridian_keyspace::{
     LeaseId, Revision,
-    txn::{Txn, TxnAnswer},
+    txn::{Op, Txn, TxnAnswer},
 };
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
@@ -15,6 +15,8 @@ pub(super) type Answer<T> = oneshot::Sender<Result<T, EtcdError>>;
 
 /// One task for the writer.
 pub(super) enum Job {
+    /// One operation outside any transaction.
+    Single(Op, Answer<TxnDone>),
     Txn(Txn, Answer<TxnDone>),
     Compact {
         revision: i64,

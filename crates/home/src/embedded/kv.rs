@@ -8,11 +8,12 @@ use meridian_etcd_api::{EtcdError, etcdserverpb as pb};
 use meridian_keyspace::{
     RangeAnswer, Record,
     shared::Step,
-    txn::{self, Op, OpAnswer, Txn},
+    txn::{self, Op, OpAnswer},
 };
 use prost::Message;
 
 use super::{
+    head::alone,
     job::Job,
     node::{Node, TXN_OPS_MAX, check_size, decode, encode},
     refuse, wire,
@@ -97,20 +98,19 @@ pub(super) async fn delete_of(
     })
 }
 
-/// Does one operation as a transaction of its own.
+/// Does one operation outside any transaction.
 async fn one_op(
     node: &Node,
     op: Op,
     encoded: usize,
 ) -> Result<(OpAnswer, Option<pb::ResponseHeader>), CallError> {
-    let txn = Txn {
-        compare: Vec::new(),
-        success: vec![op],
-        failure: Vec::new(),
-    };
+    let mut txn = alone(op);
     txn::check(&txn, TXN_OPS_MAX).map_err(|refused| refuse::with(refuse::check(refused)))?;
     check_size(encoded).map_err(refuse::with)?;
-    let done = node.submit(encoded, |answer| Job::Txn(txn, answer)).await?;
+    let op = txn.success.pop().expect("`alone` put it there");
+    let done = node
+        .submit(encoded, |answer| Job::Single(op, answer))
+        .await?;
     let mut done = done.map_err(refuse::with)?;
     let answer = done
         .answer

@@ -7,6 +7,7 @@ mod election;
 mod kv;
 mod lease;
 mod maintenance;
+mod refused;
 mod watch;
 
 use std::{sync::Arc, time::Duration};

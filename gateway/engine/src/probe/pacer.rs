@@ -13,19 +13,20 @@ const PER_ROUND_TRIP: u32 = 15;
 /// However near the home is, the bucket gains no more than one probe in this time: 2,000 a second.
 const REFILL_MIN: Duration = Duration::from_micros(500);
 
-/// The linger is this part of a round trip, and never more than [`LINGER_MAX`].
-const LINGER_PART: u32 = 160;
-const LINGER_MAX: Duration = Duration::from_micros(600);
+/// The linger is this part of a round trip, and never more than [`LINGER_MAX`]: in that time some
+/// 70 reads that were answered together have been sent again and have arrived (10 µs each).
+const LINGER_PART: u32 = 100;
+const LINGER_MAX: Duration = Duration::from_micros(750);
 
-/// Waits shorter than this are a yield: the timer's grain is a millisecond.
-const YIELD_BELOW: Duration = Duration::from_micros(300);
+/// Waits shorter than this are a yield: handing them to a thread would take as long.
+const YIELD_BELOW: Duration = Duration::from_micros(100);
 
 #[derive(Debug)]
 pub(crate) struct Pacer {
     round_trip: Duration,
     tokens: f64,
     refilled: Instant,
-    last_departure: Instant,
+    last_departure: Option<Instant>,
     /// Since when a probe has been wanted.
     wanted: Option<Instant>,
 }
@@ -36,7 +37,7 @@ impl Pacer {
             round_trip: REFILL_MIN * PER_ROUND_TRIP,
             tokens: f64::from(PER_ROUND_TRIP),
             refilled: now,
-            last_departure: now,
+            last_departure: None,
             wanted: None,
         }
     }
@@ -66,11 +67,12 @@ impl Pacer {
     pub(crate) fn departed(&mut self, now: Instant) {
         self.refill(now);
         self.tokens = (self.tokens - 1.0).max(-1.0);
-        self.last_departure = now;
+        self.last_departure = Some(now);
         self.wanted = None;
     }
 
-    pub(crate) fn last_departure(&self) -> Instant {
+    /// When the last probe left; none if none has.
+    pub(crate) fn last_departure(&self) -> Option<Instant> {
         self.last_departure
     }
 

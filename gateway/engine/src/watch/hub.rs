@@ -14,10 +14,17 @@ use std::{
 use meridian_keyspace::{Change, Revision, watch::WatchIndex};
 use parking_lot::Mutex;
 
-use super::{Delivery, Pick, Wanted, WatchId, stream::StreamQueue};
+use super::{Cancellation, Delivery, Pick, Wanted, WatchId, stream::StreamQueue};
 
-/// A watcher's place in the hub.
-pub(super) type Slot = u32;
+/// A row of the hub's table; taken again when its watcher is gone.
+type Slot = u32;
+
+/// A watcher's place in the hub; never another's, even after it is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    slot: Slot,
+    serial: u64,
+}
 
 /// All watchers of one gateway.
 pub(crate) struct WatchHub {
@@ -33,9 +40,14 @@ struct State {
     free: Vec<Slot>,
     dispatched: Revision,
     matched: Vec<Slot>,
+    /// Watchers ever added.
+    serials: u64,
 }
 
 struct Entry {
+    serial: u64,
+    /// The last revision that concerned it: one of many events finds it once.
+    concerned: Revision,
     stream: Arc<StreamQueue>,
     id: WatchId,
     pick: Arc<Pick>,
@@ -52,6 +64,8 @@ enum Phase {
     Lagging,
     /// It is served by the home until it reaches local history.
     Upstream,
+    /// It is about to be canceled.
+    Ended,
 }
 
 /// What a lagging watcher still needs.
@@ -59,6 +73,16 @@ pub(super) struct Arrears {
     pub(super) id: WatchId,
     pub(super) pick: Arc<Pick>,
     pub(super) next: Revision,
+}
+
+/// What became of a change offered to a watcher that the home serves.
+pub(super) enum Offered {
+    /// It is queued.
+    Taken,
+    /// There is no room for it yet.
+    Full,
+    /// The watcher is gone.
+    Gone,
 }
 
 /// How far a stream's watchers are.
@@ -78,6 +102,7 @@ impl WatchHub {
                 free: Vec::new(),
                 dispatched: Revision::ZERO,
                 matched: Vec::new(),
+                serials: 0,
             }),
             progress_interval,
             watchers: AtomicU64::new(0),
@@ -107,8 +132,23 @@ impl WatchHub {
             if entry.phase == Phase::Live && entry.next <= revision {
                 entry.next = entry.next.max(seen.next());
                 entry.phase = Phase::Lagging;
-                entry.stream.lag(slot as Slot);
+                entry.stream.lag(entry.place(slot as Slot));
             }
+        }
+    }
+
+    /// The replica begins anew with another history, at `revision`: what any watcher waits for is
+    /// gone, and its client has to read again.
+    pub(crate) fn begin_anew(&self, revision: Revision) {
+        let mut state = self.state.lock();
+        state.dispatched = revision;
+        for (slot, entry) in state.entries.iter_mut().enumerate() {
+            let Some(entry) = entry else { continue };
+            entry.phase = Phase::Ended;
+            let reason = Cancellation::Compacted(revision);
+            entry
+                .stream
+                .cancel(entry.id, entry.place(slot as Slot), reason);
         }
     }
 
@@ -118,15 +158,17 @@ impl WatchHub {
         let state = &mut *self.state.lock();
         state.dispatched = change.revision;
         state.matched.clear();
+        let (entries, matched) = (&mut state.entries, &mut state.matched);
         for event in &change.events {
-            let matched = &mut state.matched;
-            state
-                .index
-                .matches(event.record.key(), &mut |slot| matched.push(slot));
-        }
-        if change.events.len() > 1 {
-            state.matched.sort_unstable();
-            state.matched.dedup();
+            state.index.matches(event.record.key(), &mut |slot| {
+                let entry = entries[slot as usize]
+                    .as_mut()
+                    .expect("indexed slots are taken");
+                if entry.concerned != change.revision {
+                    entry.concerned = change.revision;
+                    matched.push(slot);
+                }
+            });
         }
         for slot in &state.matched {
             let entry = state.entries[*slot as usize]
@@ -136,14 +178,16 @@ impl WatchHub {
         }
     }
 
-    /// Adds a watcher and queues its created answer, so that no event can overtake it.
+    /// Adds a watcher and queues its created answer, so that no event can overtake it. Without a
+    /// start it begins after `floor`, which its client has seen, and after what was dispatched.
     pub(super) fn add(
         &self,
         stream: &Arc<StreamQueue>,
         id: WatchId,
         pick: Pick,
         start: Revision,
-    ) -> Slot {
+        floor: Revision,
+    ) -> Place {
         let pick = Arc::new(pick);
         let state = &mut *self.state.lock();
         let dispatched = state.dispatched;
@@ -152,7 +196,7 @@ impl WatchHub {
             (state.entries.len() - 1) as Slot
         });
         let next = if start == Revision::ZERO {
-            dispatched.next()
+            dispatched.max(floor).next()
         } else {
             start
         };
@@ -166,7 +210,12 @@ impl WatchHub {
             revision: dispatched,
         });
         state.index.insert(&pick.range, slot);
+        state.serials += 1;
+        let serial = state.serials;
+        let place = Place { slot, serial };
         state.entries[slot as usize] = Some(Entry {
+            serial,
+            concerned: Revision::ZERO,
             stream: Arc::clone(stream),
             id,
             pick,
@@ -174,18 +223,20 @@ impl WatchHub {
             phase,
         });
         if phase == Phase::Lagging {
-            stream.lag(slot);
+            stream.lag(place);
         }
         self.watchers.fetch_add(1, Ordering::Relaxed);
-        slot
+        place
     }
 
     /// Takes a watcher away; nothing is given to it afterwards.
-    pub(super) fn remove(&self, slot: Slot) -> Revision {
+    pub(super) fn remove(&self, place: Place) -> Revision {
         let state = &mut *self.state.lock();
-        if let Some(entry) = state.entries[slot as usize].take() {
-            state.index.remove(&entry.pick.range, slot);
-            state.free.push(slot);
+        if state.at(place).is_some()
+            && let Some(entry) = state.entries[place.slot as usize].take()
+        {
+            state.index.remove(&entry.pick.range, place.slot);
+            state.free.push(place.slot);
             self.watchers.fetch_sub(1, Ordering::Relaxed);
         }
         state.dispatched
@@ -195,11 +246,11 @@ impl WatchHub {
         self.state.lock().dispatched
     }
 
-    /// What a lagging watcher of this stream needs; none if it is gone or no longer lags.
-    pub(super) fn arrears(&self, slot: Slot, stream: &Arc<StreamQueue>) -> Option<Arrears> {
-        let state = self.state.lock();
-        let entry = state.entries.get(slot as usize)?.as_ref()?;
-        (entry.phase == Phase::Lagging && Arc::ptr_eq(&entry.stream, stream)).then(|| Arrears {
+    /// What a lagging watcher needs; none if it is gone or no longer lags.
+    pub(super) fn arrears(&self, place: Place) -> Option<Arrears> {
+        let state = &mut *self.state.lock();
+        let entry = state.at(place)?;
+        (entry.phase == Phase::Lagging).then(|| Arrears {
             id: entry.id,
             pick: Arc::clone(&entry.pick),
             next: entry.next,
@@ -207,33 +258,61 @@ impl WatchHub {
     }
 
     /// A watcher has been given everything below `next`: it goes live, or lags on.
-    pub(super) fn caught_up_to(&self, slot: Slot, stream: &Arc<StreamQueue>, next: Revision) {
+    pub(super) fn caught_up_to(&self, place: Place, next: Revision) {
         let state = &mut *self.state.lock();
         let dispatched = state.dispatched;
-        if let Some(entry) = state.of_stream(slot, stream) {
-            entry.next = next;
-            if next > dispatched {
-                entry.phase = Phase::Live;
-            } else {
-                entry.phase = Phase::Lagging;
-                stream.lag(slot);
-            }
+        let Some(entry) = state.at(place) else { return };
+        if entry.phase == Phase::Ended {
+            return;
+        }
+        entry.next = next;
+        if next > dispatched {
+            entry.phase = Phase::Live;
+            // Progress may have waited for this.
+            entry.stream.wake();
+        } else {
+            entry.phase = Phase::Lagging;
+            entry.stream.lag(place);
         }
     }
 
-    /// A watcher is served by the home for now; whether it is still there.
-    pub(super) fn served_upstream(&self, slot: Slot, stream: &Arc<StreamQueue>) -> bool {
+    /// A lagging watcher is served by the home for now; whether it is still there.
+    pub(super) fn served_upstream(&self, place: Place) -> bool {
         let state = &mut *self.state.lock();
-        state
-            .of_stream(slot, stream)
-            .map(|entry| entry.phase = Phase::Upstream)
-            .is_some()
+        match state.at(place) {
+            Some(entry) if entry.phase == Phase::Lagging => {
+                entry.phase = Phase::Upstream;
+                true
+            }
+            Some(_) | None => false,
+        }
+    }
+
+    /// Gives a change to a watcher that the home serves.
+    pub(super) fn offer(&self, place: Place, change: &Arc<Change>, bytes: usize) -> Offered {
+        let state = &mut *self.state.lock();
+        match state.at(place) {
+            Some(entry) if entry.phase == Phase::Upstream => {
+                match entry
+                    .stream
+                    .push_change(entry.id, &entry.pick, change, bytes)
+                {
+                    true => Offered::Taken,
+                    false => Offered::Full,
+                }
+            }
+            Some(_) | None => Offered::Gone,
+        }
     }
 
     /// Whether everything has been queued for these watchers *and* delivered.
-    pub(super) fn synced(&self, stream: &StreamQueue, slots: impl Iterator<Item = Slot>) -> Synced {
+    pub(super) fn synced(
+        &self,
+        stream: &StreamQueue,
+        places: impl Iterator<Item = Place>,
+    ) -> Synced {
         let state = self.state.lock();
-        let mut entries = slots.filter_map(|slot| state.entries[slot as usize].as_ref());
+        let mut entries = places.filter_map(|at| state.entries[at.slot as usize].as_ref());
         let ahead = state.dispatched.next();
         if stream.is_drained() && entries.all(|e| e.phase == Phase::Live && e.next <= ahead) {
             Synced::To(state.dispatched)
@@ -244,13 +323,18 @@ impl WatchHub {
 }
 
 impl State {
-    fn of_stream(&mut self, slot: Slot, stream: &Arc<StreamQueue>) -> Option<&mut Entry> {
-        let entry = self.entries.get_mut(slot as usize)?.as_mut()?;
-        Arc::ptr_eq(&entry.stream, stream).then_some(entry)
+    fn at(&mut self, place: Place) -> Option<&mut Entry> {
+        let entry = self.entries.get_mut(place.slot as usize)?.as_mut()?;
+        (entry.serial == place.serial).then_some(entry)
     }
 }
 
 impl Entry {
+    fn place(&self, slot: Slot) -> Place {
+        let serial = self.serial;
+        Place { slot, serial }
+    }
+
     fn give(&mut self, slot: Slot, change: &Arc<Change>, bytes: usize) {
         if self.phase != Phase::Live || change.revision < self.next || !self.wants(change) {
             return;
@@ -258,7 +342,7 @@ impl Entry {
         if !self.stream.push_change(self.id, &self.pick, change, bytes) {
             self.phase = Phase::Lagging;
             self.next = change.revision;
-            self.stream.lag(slot);
+            self.stream.lag(self.place(slot));
         }
     }
 

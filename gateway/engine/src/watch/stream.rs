@@ -8,12 +8,13 @@ use std::{
 
 use meridian_keyspace::{Change, Revision};
 use parking_lot::Mutex;
+use smallvec::smallvec;
 use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Cancellation, Delivery, Pick, Rejection, Wanted, WatchId, WatchSpec, Watches, catchup,
-    hub::{Slot, Synced},
+    hub::{Place, Synced},
 };
 
 /// Bytes of changes on their way to one stream. Beyond it the stream's watchers reread history:
@@ -55,11 +56,11 @@ struct QueueState {
     bytes: usize,
     answers: usize,
     /// Watchers that reread history, each once everything queued before it has been taken.
-    lagging: VecDeque<(Slot, u64)>,
+    lagging: VecDeque<(Place, u64)>,
     pushed: u64,
     taken: u64,
     progress_asked: bool,
-    canceled: Vec<(WatchId, Cancellation)>,
+    canceled: Vec<(WatchId, Place, Cancellation)>,
 }
 
 enum Queued {
@@ -70,6 +71,25 @@ enum Queued {
         bytes: usize,
     },
     Control(Delivery),
+}
+
+impl QueueState {
+    /// Whether changes of more than one revision are queued: they are in order.
+    fn spans_revisions(&self) -> bool {
+        let mut changes = self.items.iter().filter_map(Queued::revision);
+        let first = changes.next();
+        let mut latest = self.items.iter().rev().filter_map(Queued::revision);
+        first != latest.next()
+    }
+}
+
+impl Queued {
+    fn revision(&self) -> Option<Revision> {
+        match self {
+            Self::Change { change, .. } => Some(change.revision),
+            Self::Control(_) => None,
+        }
+    }
 }
 
 impl StreamQueue {
@@ -124,17 +144,22 @@ impl StreamQueue {
     }
 
     /// A watcher of this stream has to reread history.
-    pub(super) fn lag(&self, slot: Slot) {
+    pub(super) fn lag(&self, place: Place) {
         let mut state = self.state.lock();
         let mark = state.pushed;
-        state.lagging.push_back((slot, mark));
+        state.lagging.push_back((place, mark));
         drop(state);
         self.wake.notify_one();
     }
 
     /// Ends a watcher from this side.
-    pub(super) fn cancel(&self, id: WatchId, reason: Cancellation) {
-        self.state.lock().canceled.push((id, reason));
+    pub(super) fn cancel(&self, id: WatchId, place: Place, reason: Cancellation) {
+        self.state.lock().canceled.push((id, place, reason));
+        self.wake.notify_one();
+    }
+
+    /// Has the stream look for progress again.
+    pub(super) fn wake(&self) {
         self.wake.notify_one();
     }
 
@@ -143,20 +168,9 @@ impl StreamQueue {
         state.items.is_empty() && state.lagging.is_empty() && state.canceled.is_empty()
     }
 
-    /// Waits until there is room for changes again.
-    pub(super) async fn room(&self) {
-        loop {
-            let space = self.space.notified();
-            if self.is_half_empty() {
-                return;
-            }
-            space.await;
-        }
-    }
-
-    fn is_half_empty(&self) -> bool {
-        let state = self.state.lock();
-        state.bytes < QUEUE_BYTES_MAX / 2 && state.items.len() < QUEUE_CHANGES_MAX / 2
+    /// Waits until something has been taken after this call.
+    pub(super) fn space(&self) -> impl Future<Output = ()> {
+        self.space.notified()
     }
 
     /// Waits until the client has read most answers.
@@ -171,20 +185,20 @@ impl StreamQueue {
     }
 
     /// A watcher whose turn to reread history has come.
-    fn next_lagging(&self) -> Option<Slot> {
+    fn next_lagging(&self) -> Option<Place> {
         let mut state = self.state.lock();
-        let (slot, mark) = *state.lagging.front()?;
+        let (place, mark) = *state.lagging.front()?;
         (state.taken >= mark).then(|| {
             state.lagging.pop_front();
-            slot
+            place
         })
     }
 
     /// Takes the next part of the queue as deliveries, changes of one watcher together.
     fn take(&self, out: &mut Vec<Delivery>) {
-        let mut merge: HashMap<WatchId, usize> = HashMap::new();
         let mut taken = 0;
         let mut state = self.state.lock();
+        let mut merge = state.spans_revisions().then(HashMap::new);
         while taken < TAKE_BYTES {
             let Some(item) = state.items.pop_front() else {
                 break;
@@ -193,7 +207,9 @@ impl StreamQueue {
             match item {
                 Queued::Control(delivery) => {
                     state.answers -= 1;
-                    merge.clear();
+                    if let Some(merge) = &mut merge {
+                        merge.clear();
+                    }
                     out.push(delivery);
                 }
                 Queued::Change {
@@ -204,7 +220,7 @@ impl StreamQueue {
                 } => {
                     state.bytes -= bytes;
                     taken += bytes;
-                    merge_change(out, &mut merge, id, pick, change);
+                    put_change(out, merge.as_mut(), id, pick, change);
                 }
             }
         }
@@ -213,27 +229,32 @@ impl StreamQueue {
     }
 }
 
-fn merge_change(
+/// Appends a change, to its watcher's delivery if there is one that it may join. One revision
+/// concerns a watcher once, so a queue of one revision has nothing to merge: the usual case.
+fn put_change(
     out: &mut Vec<Delivery>,
-    merge: &mut HashMap<WatchId, usize>,
+    merge: Option<&mut HashMap<WatchId, usize>>,
     id: WatchId,
     pick: Arc<Pick>,
     change: Arc<Change>,
 ) {
-    if let Some(at) = merge.get(&id)
-        && let Some(Delivery::Events {
-            changes, revision, ..
-        }) = out.get_mut(*at)
-    {
-        *revision = change.revision;
-        changes.push(change);
-        return;
+    if let Some(merge) = merge {
+        if let Some(at) = merge.get(&id)
+            && let Some(Delivery::Events {
+                changes, revision, ..
+            }) = out.get_mut(*at)
+        {
+            *revision = change.revision;
+            changes.push(change);
+            return;
+        }
+        merge.insert(id, out.len());
     }
-    merge.insert(id, out.len());
     let revision = change.revision;
+    let changes = smallvec![change];
     out.push(Delivery::Events {
         id,
-        changes: vec![change],
+        changes,
         pick,
         revision,
     });
@@ -243,10 +264,12 @@ fn merge_change(
 struct Members {
     slots: BTreeMap<WatchId, Member>,
     next_id: i64,
+    /// No watcher is due to be told progress before this; none if none wants it.
+    progress_due: Option<Instant>,
 }
 
 struct Member {
-    slot: Slot,
+    place: Place,
     progress: Wanted,
     /// When it was last told something; kept only if it wants progress.
     told: Instant,
@@ -277,6 +300,7 @@ pub(super) fn open(watches: Watches) -> (WatchControl, WatchDeliveries) {
         members: Mutex::new(Members {
             slots: BTreeMap::new(),
             next_id: 0,
+            progress_due: None,
         }),
     });
     (
@@ -298,9 +322,10 @@ impl WatchControl {
         let shared = &*self.shared;
         shared.answers_read().await?;
         let engine = shared.watches.engine();
-        // A floor that is not reached in time only means an older "now".
+        // A floor that is not reached in time is in the future, as a start may be.
         let _ = engine
             .reached
+            .load_full()
             .reached(floor.get(), Instant::now() + FLOOR_WAIT)
             .await;
         let mut members = shared.members.lock();
@@ -314,15 +339,19 @@ impl WatchControl {
                     puts: spec.puts,
                     deletes: spec.deletes,
                 };
-                let slot = shared
+                let place = shared
                     .watches
                     .hub()
-                    .add(&shared.queue, id, pick, spec.start);
+                    .add(&shared.queue, id, pick, spec.start, floor);
                 let told = Instant::now();
+                if spec.progress == Wanted::Yes {
+                    let due = told + shared.watches.hub().progress_interval;
+                    members.progress_due.get_or_insert(due);
+                }
                 members.slots.insert(
                     id,
                     Member {
-                        slot,
+                        place,
                         progress: spec.progress,
                         told,
                     },
@@ -345,7 +374,7 @@ impl WatchControl {
     pub async fn cancel(&self, id: WatchId) -> Result<(), StreamClosed> {
         let shared = &*self.shared;
         shared.answers_read().await?;
-        shared.end(id, Cancellation::Asked);
+        shared.end(id, None, Cancellation::Asked);
         Ok(())
     }
 
@@ -392,11 +421,15 @@ impl Shared {
         }
     }
 
-    /// Ends a watcher and queues the answer.
-    fn end(&self, id: WatchId, reason: Cancellation) {
+    /// Ends the watcher with this id, if it is the one at `place`, and queues the answer.
+    fn end(&self, id: WatchId, place: Option<Place>, reason: Cancellation) {
         let mut members = self.members.lock();
-        if let Some(member) = members.slots.remove(&id) {
-            let revision = self.watches.hub().remove(member.slot);
+        let member = members.slots.get(&id).map(|member| member.place);
+        if let Some(member) = member
+            && place.is_none_or(|place| place == member)
+        {
+            members.slots.remove(&id);
+            let revision = self.watches.hub().remove(member);
             self.queue.push_control(Delivery::Canceled {
                 id,
                 reason,
@@ -411,8 +444,8 @@ impl Shared {
             return;
         }
         let members = self.members.lock();
-        let slots = members.slots.values().map(|member| member.slot);
-        if let Synced::To(revision) = self.watches.hub().synced(&self.queue, slots) {
+        let places = members.slots.values().map(|member| member.place);
+        if let Synced::To(revision) = self.watches.hub().synced(&self.queue, places) {
             self.queue.state.lock().progress_asked = false;
             out.push(Delivery::Progress { id: None, revision });
         }
@@ -421,16 +454,20 @@ impl Shared {
     /// Progress for the quiet watchers that want it; when the next is due.
     fn timed_progress(&self, out: &mut Vec<Delivery>) -> Option<Instant> {
         let interval = self.watches.hub().progress_interval;
-        let now = Instant::now();
         let mut members = self.members.lock();
+        let earliest = members.progress_due?;
+        let now = Instant::now();
+        if earliest > now {
+            return members.progress_due;
+        }
         let mut due = None;
         for (id, member) in &mut members.slots {
             if member.progress == Wanted::No {
                 continue;
             }
             if member.told + interval <= now {
-                let slot = std::iter::once(member.slot);
-                if let Synced::To(revision) = self.watches.hub().synced(&self.queue, slot) {
+                let place = std::iter::once(member.place);
+                if let Synced::To(revision) = self.watches.hub().synced(&self.queue, place) {
                     out.push(Delivery::Progress {
                         id: Some(*id),
                         revision,
@@ -441,12 +478,16 @@ impl Shared {
             let next = member.told + interval;
             due = Some(due.map_or(next, |known: Instant| known.min(next)));
         }
+        members.progress_due = due;
         due
     }
 
     /// Notes that these watchers have just been told something.
     fn note_told(&self, out: &[Delivery]) {
         let mut members = self.members.lock();
+        if members.progress_due.is_none() {
+            return;
+        }
         let now = Instant::now();
         for delivery in out {
             if let Delivery::Events { id, .. } = delivery
@@ -491,17 +532,15 @@ impl WatchDeliveries {
     fn step(&mut self, out: &mut Vec<Delivery>) -> Option<Instant> {
         let shared = &self.shared;
         let canceled = std::mem::take(&mut shared.queue.state.lock().canceled);
-        for (id, reason) in canceled {
-            shared.end(id, reason);
+        for (id, place, reason) in canceled {
+            shared.end(id, Some(place), reason);
         }
         shared.queue.take(out);
-        if let Some(slot) = shared.queue.next_lagging() {
-            catchup::step(&shared.watches, &shared.queue, slot, out);
+        if let Some(place) = shared.queue.next_lagging() {
+            catchup::step(&shared.watches, &shared.queue, place, out);
         }
-        if !out.is_empty() {
-            shared.note_told(out);
-            return None;
-        }
+        shared.note_told(out);
+        // A busy stream gets its progress too, behind the events that it speaks of.
         shared.asked_progress(out);
         shared.timed_progress(out)
     }
@@ -512,7 +551,7 @@ impl Drop for WatchDeliveries {
         self.shared.queue.closed.cancel();
         let hub = self.shared.watches.hub();
         for member in std::mem::take(&mut self.shared.members.lock().slots).into_values() {
-            hub.remove(member.slot);
+            hub.remove(member.place);
         }
         hub.streams.fetch_sub(1, Ordering::Relaxed);
     }

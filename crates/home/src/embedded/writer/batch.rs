@@ -62,6 +62,10 @@ impl Batches {
 
     fn evaluate(&mut self, job: Job) -> Result<(), redb::Error> {
         match job {
+            Job::Single(op, answer) => {
+                let done = self.head.single(op);
+                self.answer_later(answer, done);
+            }
             Job::Txn(txn, answer) => {
                 let done = self.head.transact(&txn);
                 self.answer_later(answer, done);
