@@ -14,9 +14,12 @@ const PER_ROUND_TRIP: u32 = 15;
 const REFILL_MIN: Duration = Duration::from_micros(500);
 
 /// The linger is this part of a round trip, and never more than [`LINGER_MAX`]: in that time some
-/// 70 reads that were answered together have been sent again and have arrived (10 µs each).
-const LINGER_PART: u32 = 100;
-const LINGER_MAX: Duration = Duration::from_micros(750);
+/// 50 reads that were answered together have been sent again and have arrived (10 µs each).
+const LINGER_PART: u32 = 160;
+const LINGER_MAX: Duration = Duration::from_micros(500);
+
+/// Probes left in the bucket below which a probe lingers.
+const LINGER_BELOW: f64 = PER_ROUND_TRIP as f64 / 2.0;
 
 /// Waits shorter than this are a yield: handing them to a thread would take as long.
 const YIELD_BELOW: Duration = Duration::from_micros(100);
@@ -54,7 +57,11 @@ impl Pacer {
         let waited = now.saturating_duration_since(*self.wanted.get_or_insert(now));
         let missing = (1.0 - self.tokens).max(0.0);
         let for_token = self.refill_interval().mul_f64(missing);
-        let linger = (self.round_trip / LINGER_PART).min(LINGER_MAX);
+        // A burst is gathered only when probes are getting scarce.
+        let linger = match self.tokens < LINGER_BELOW {
+            true => (self.round_trip / LINGER_PART).min(LINGER_MAX),
+            false => Duration::ZERO,
+        };
         let wait = for_token.max(linger.saturating_sub(waited));
         if wait < YIELD_BELOW {
             Duration::ZERO
