@@ -1,4 +1,4 @@
-//! `cargo xtask bench NAME`: one benchmark against its peers, on release binaries.
+//! `cargo xtask bench NAME`: one benchmark against its peers, on the binaries that are shipped.
 //!
 //! Owns which benchmarks there are and how their binaries are built. What is measured, and how, is known to
 //! `meridian-bench` alone.
@@ -29,6 +29,9 @@ pub(crate) struct Options {
     more: Vec<String>,
 }
 
+/// What is shipped is what is measured, the bare h2 echo beside it included.
+const PROFILE: &str = "dist";
+
 struct Bench {
     name: &'static str,
     compares: &'static str,
@@ -49,7 +52,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let packages = ["--package", "meridian-cli", "--package", "meridian-load"];
     process::run(
         workspace
-            .cargo(["build", "--release", "--locked", "--bins"])
+            .cargo(["build", "--profile", PROFILE, "--locked", "--bins"])
             .args(packages),
     )?;
     process::run(&mut command(
@@ -73,11 +76,11 @@ fn list() -> String {
 }
 
 fn command(workspace: &Workspace, bench: &Bench, options: &Options, here: &Path) -> Command {
-    let mut command = workspace.program(workspace.binary("release", "meridian-bench"));
+    let mut command = workspace.program(workspace.binary(PROFILE, "meridian-bench"));
     command
         .arg(bench.name)
         .arg("--meridian-bin")
-        .arg(workspace.binary("release", "meridian"));
+        .arg(workspace.binary(PROFILE, "meridian"));
     if options.quick {
         command.arg("--quick");
     }

@@ -30,11 +30,11 @@ fn the_json_file_is_named_from_where_one_stands() {
         Path::new("/home/ann"),
     ));
     assert!(
-        typed.contains("release/meridian-bench gateway --meridian-bin "),
+        typed.contains("dist/meridian-bench gateway --meridian-bin "),
         "{typed}"
     );
     assert!(
-        typed.ends_with("release/meridian --quick --json /home/ann/out.json --rounds=1"),
+        typed.ends_with("dist/meridian --quick --json /home/ann/out.json --rounds=1"),
         "{typed}"
     );
 }
