@@ -224,7 +224,6 @@ impl Engine {
     /// # Errors
     /// As [`Home::unary`].
     pub async fn forward(&self, call: Call) -> Result<Reply, CallError> {
-        metrics::forwarded(call.method);
         self.home.unary(call).await
     }
 
@@ -233,7 +232,6 @@ impl Engine {
     /// # Errors
     /// As [`Home::stream`].
     pub async fn forward_stream(&self, call: StreamCall) -> Result<Replies, CallError> {
-        metrics::forwarded(call.method);
         self.home.stream(call).await
     }
 

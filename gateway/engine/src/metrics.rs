@@ -1,8 +1,7 @@
-//! The engine's metrics: names, help and units; labels are bounded by the method table.
+//! The engine's metrics: names, help and units. What is forwarded, the home counts.
 
 use std::{sync::OnceLock, time::Duration};
 
-use meridian_home::Method;
 use meridian_keyspace::Revision;
 use metrics::{
     Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram,
@@ -77,10 +76,6 @@ pub fn describe() {
         "meridian_lease_keepalives_total",
         "Lease renewals asked for by clients."
     );
-    describe_counter!(
-        "meridian_calls_forwarded_total",
-        "Calls carried home, by method."
-    );
 }
 
 pub(crate) fn applied(revision: Revision) {
@@ -121,9 +116,4 @@ pub(crate) fn probe_failed() {
 
 pub(crate) fn keepalive() {
     handles().keepalives.increment(1);
-}
-
-pub(crate) fn forwarded(method: Method) {
-    // One lookup in the recorder's map: small beside a call to another machine.
-    counter!("meridian_calls_forwarded_total", "method" => method.path()).increment(1);
 }
