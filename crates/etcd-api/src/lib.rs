@@ -12,7 +12,7 @@ pub mod transcode;
 
 pub use error::EtcdError;
 pub use method::{Effect, Method, Shape};
-pub use transcode::{DecodeError, JsonError, request_from_json, response_to_json};
+pub use transcode::{DecodeError, Dialect, JsonError, request_from_json, response_to_json};
 
 /// Declares one generated package: messages, clients, and their serde form.
 macro_rules! package {

@@ -1,25 +1,26 @@
 //! The codec of the JSON gateway: a JSON body into a request message, a response message into JSON.
 //!
 //! It answers as etcd's gateway does (measured on 3.4.23): 64-bit numbers as strings, bytes in standard
-//! base64, names as in the proto, zero fields left out. It knows no HTTP: routes are [`Method`]'s, and
-//! wrapping a stream's items in `{"result":…}` is the door's.
+//! base64, names as in the proto, zero fields left out. What a request may look like depends on etcd's
+//! version: see [`Dialect`]. It knows no HTTP: routes are [`Method`]'s, and wrapping a stream's items in
+//! `{"result":…}` is the door's.
 //!
-//! Known differences: a number no enum has is refused here and passed on by etcd 3.4; `<`, `>` and `&` in
-//! strings are not escaped as 3.4 does; error texts are ours.
+//! Known differences: a number no enum has is refused here and passed on by etcd; `<`, `>` and `&` in
+//! strings are not escaped as 3.4 does; error texts are ours. From 3.6 on, etcd takes a number also as
+//! `1e1` and `1.0`, refuses a `null` in a list, and accepts no field twice: not so here.
+
+mod dialect;
 
 use std::{error::Error, fmt};
 
-use base64::{
-    Engine as _,
-    alphabet::STANDARD,
-    engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD as CANONICAL},
-};
 use bytes::Bytes;
 use prost::Message;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::{etcdserverpb, method::Method, table::method_table, v3electionpb, v3lockpb};
+
+pub use dialect::Dialect;
 
 /// A body that is not a request of its method: the client's fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,12 +86,16 @@ macro_rules! define_codec {
         /// The first JSON value of the body counts and what follows is ignored; no value, or `null`, is
         /// the empty request; so is `null` for a field. Field names are accepted as in the proto and in
         /// camel case, numbers also as strings, enums by name or number. Unknown fields are ignored.
-        /// Base64 must be standard and padded; line breaks in it are ignored.
+        /// What becomes of base64 and of unknown enum names is the dialect's.
         ///
         /// # Errors
-        /// Not JSON, a value of the wrong kind, or bytes that are not standard base64.
-        pub fn request_from_json(method: Method, body: &[u8]) -> Result<Bytes, JsonError> {
-            let value = parse(body, method)?;
+        /// Not JSON, a value of the wrong kind, or bytes that are not base64 as the dialect has it.
+        pub fn request_from_json(
+            method: Method,
+            body: &[u8],
+            dialect: Dialect,
+        ) -> Result<Bytes, JsonError> {
+            let value = parse(body, method, dialect)?;
             match method {
                 $(Method::$variant => encode::<$request>(value),)*
             }
@@ -127,8 +132,9 @@ fn write<M: Message + Default + Serialize>(message: &[u8]) -> Result<Vec<u8>, De
     Ok(serde_json::to_vec(&M::decode(message)?)?)
 }
 
-/// The body's first value, as pbjson shall see it: no `null`s, and bytes in canonical base64.
-fn parse(body: &[u8], method: Method) -> Result<Value, JsonError> {
+/// The body's first value, as pbjson shall see it: no `null`s, bytes in canonical base64, and only enum
+/// names that the dialect lets count.
+fn parse(body: &[u8], method: Method, dialect: Dialect) -> Result<Value, JsonError> {
     let first = serde_json::Deserializer::from_slice(body)
         .into_iter::<Value>()
         .next();
@@ -139,67 +145,8 @@ fn parse(body: &[u8], method: Method) -> Result<Value, JsonError> {
     if value.is_null() {
         value = Value::Object(serde_json::Map::new());
     }
-    normalize(&mut value, bytes_fields(method))?;
+    dialect::normalize(&mut value, method, dialect)?;
     Ok(value)
-}
-
-/// Names of the `bytes` fields in a method's request, in both spellings. A name means one thing within
-/// one service, so the table need not know messages; a test holds it against the protos.
-fn bytes_fields(method: Method) -> &'static [&'static str] {
-    match method {
-        Method::LockLock
-        | Method::LockUnlock
-        | Method::ElectionCampaign
-        | Method::ElectionProclaim
-        | Method::ElectionLeader
-        | Method::ElectionObserve
-        | Method::ElectionResign => &["key", "name", "value"],
-        _ => &["key", "range_end", "rangeEnd", "value"],
-    }
-}
-
-/// Recursion is bounded by serde_json, which parses 128 levels at most.
-fn normalize(value: &mut Value, bytes_fields: &[&str]) -> Result<(), JsonError> {
-    match value {
-        Value::Object(fields) => {
-            fields.retain(|_, value| !value.is_null());
-            for (name, value) in fields {
-                let outcome = match value {
-                    Value::String(text) if bytes_fields.contains(&name.as_str()) => {
-                        canonicalize(text)
-                    }
-                    _ => normalize(value, bytes_fields),
-                };
-                outcome.map_err(|error| error.within(name))?;
-            }
-            Ok(())
-        }
-        Value::Array(items) => {
-            for (index, value) in items.iter_mut().enumerate() {
-                normalize(value, bytes_fields)
-                    .map_err(|error| error.within(&format!("[{index}]")))?;
-            }
-            Ok(())
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(()),
-    }
-}
-
-/// Go's reading of base64: the standard alphabet, padding required, line breaks ignored, and no care for
-/// the bits that the last character has too many. pbjson is wider on the first two and narrower on the
-/// others, hence the detour.
-fn canonicalize(text: &mut String) -> Result<(), JsonError> {
-    const AS_GO: GeneralPurpose = GeneralPurpose::new(
-        &STANDARD,
-        GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
-    );
-    text.retain(|character| !matches!(character, '\r' | '\n'));
-    let bytes = AS_GO.decode(text.as_bytes()).map_err(|error| {
-        JsonError::new(format_args!("not standard base64 with padding: {error}"))
-    })?;
-    text.clear();
-    CANONICAL.encode_string(bytes, text);
-    Ok(())
 }
 
 #[cfg(test)]

@@ -41,6 +41,22 @@ pub(crate) struct Door {
     pub(crate) draining: CancellationToken,
 }
 
+impl Door {
+    /// Waits for `work`, though not once the door drains.
+    ///
+    /// # Errors
+    /// Those of `work`, or that the server stops.
+    pub(crate) async fn unless_draining<T>(
+        &self,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        tokio::select! {
+            () = self.draining.cancelled() => Err(EtcdError::STOPPED.into()),
+            done = work => done,
+        }
+    }
+}
+
 /// One client connection.
 pub(crate) struct Connection {
     pub(crate) door: Arc<Door>,

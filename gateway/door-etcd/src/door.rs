@@ -24,6 +24,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    authority,
     body::DoorBody,
     call::{Connection, Door},
     grpc, json,
@@ -217,7 +218,8 @@ async fn speak<S>(
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let service = service_fn(move |request| answer(Arc::clone(&connection), request));
-    let mut serving = std::pin::pin!(http.serve_connection(TokioIo::new(stream), service));
+    let socket = TokioIo::new(authority::Socket::new(stream));
+    let mut serving = std::pin::pin!(http.serve_connection(socket, service));
     let ended = tokio::select! {
         ended = serving.as_mut() => ended,
         () = draining.cancelled() => {
@@ -231,14 +233,18 @@ async fn speak<S>(
     }
 }
 
-async fn answer(
+/// Not an `async fn`, so that the request is kept but once, in parts: the future of a call is moved
+/// several times before it runs.
+fn answer(
     connection: Arc<Connection>,
     request: Request<Incoming>,
-) -> Result<Response<DoorBody>, Infallible> {
+) -> impl Future<Output = Result<Response<DoorBody>, Infallible>> {
     let (parts, body) = request.into_parts();
-    Ok(if grpc::is_grpc(parts.version, &parts.headers) {
-        grpc::answer(connection, parts, body).await
-    } else {
-        Box::pin(json::answer(connection, parts, body)).await
-    })
+    async move {
+        Ok(if grpc::is_grpc(parts.version, &parts.headers) {
+            grpc::answer(&connection, &parts, body).await
+        } else {
+            Box::pin(json::answer(connection, parts, body)).await
+        })
+    }
 }

@@ -49,7 +49,7 @@ where
     ///
     /// # Errors
     /// No message, or a broken one.
-    pub(crate) async fn only(mut self) -> Result<Bytes, Failure> {
+    pub(crate) async fn only(&mut self) -> Result<Bytes, Failure> {
         let message = self.next().await?;
         let message = message.ok_or_else(|| Failure::new(Code::Unknown, "EOF"))?;
         while self.skip().await? {}

@@ -32,8 +32,18 @@ const STALENESS_MS: HeaderName = HeaderName::from_static("meridian-staleness-ms"
 /// Ages in milliseconds that have a header value ready: a healthy replica's, and more.
 const READY_AGES_MS: u64 = 1024;
 
+/// Ages below this come again and again, and may have a place in HTTP/2's header table: with name and
+/// overhead 54 bytes each, of the 4 KiB that a table has. Others would only push out what does.
+const INDEXED_AGES_MS: u64 = 8;
+
 static AGES: LazyLock<Vec<HeaderValue>> =
-    LazyLock::new(|| (0..READY_AGES_MS).map(HeaderValue::from).collect());
+    LazyLock::new(|| (0..READY_AGES_MS).map(age_value).collect());
+
+fn age_value(ms: u64) -> HeaderValue {
+    let mut value = HeaderValue::from(ms);
+    value.set_sensitive(ms >= INDEXED_AGES_MS);
+    value
+}
 
 /// Whether a request is a gRPC call, as etcd's listener tells them apart.
 pub(crate) fn is_grpc(version: http::Version, headers: &HeaderMap) -> bool {
@@ -45,20 +55,20 @@ pub(crate) fn is_grpc(version: http::Version, headers: &HeaderMap) -> bool {
 
 /// Answers one call.
 pub(crate) async fn answer<B>(
-    connection: Arc<Connection>,
-    parts: Parts,
+    connection: &Arc<Connection>,
+    parts: &Parts,
     body: B,
 ) -> Response<DoorBody>
 where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
 {
-    let content_type = content_type(&parts.headers);
     let outcome = match Method::from_path(parts.uri.path()) {
         Some(method) if parts.method == HttpMethod::POST => {
-            serve(&connection, method, &parts, body).await
+            serve(connection, method, parts, body).await
         }
-        Some(_) | None => Box::pin(serve_other(&connection, &parts, body)).await,
+        Some(_) | None => Box::pin(serve_other(connection, parts, body)).await,
     };
+    let content_type = content_type(&parts.headers);
     match outcome {
         Ok(mut response) => {
             response
@@ -86,7 +96,7 @@ where
         terms: &terms,
         headers: &parts.headers,
     };
-    let messages = Messages::new(body, terms.encoding);
+    let mut messages = Messages::new(body, terms.encoding);
     match method.shape() {
         Shape::Unary => {
             let message = messages.only().await?;
@@ -118,8 +128,8 @@ where
     }
     let terms = Terms::of(&parts.headers)?;
     let engine = connection.engine();
-    let draining = &connection.door.draining;
-    let messages = Messages::new(body, terms.encoding);
+    let door = &connection.door;
+    let mut messages = Messages::new(body, terms.encoding);
     match parts.uri.path() {
         health::CHECK => {
             let frame = health::check(engine, &messages.only().await?)?;
@@ -129,7 +139,8 @@ where
             Ok(one_message(Answered { frame, served }))
         }
         health::WATCH => {
-            let frames = health::watch(engine, draining, &messages.only().await?)?;
+            let message = door.unless_draining(messages.only()).await?;
+            let frames = health::watch(engine, &door.draining, &message)?;
             let served = Served::Local {
                 staleness: engine.staleness(),
             };
@@ -201,7 +212,7 @@ pub(crate) fn age_ms(age: std::time::Duration) -> HeaderValue {
     let ms = age.as_nanos().div_ceil(1_000_000).min(u128::from(u64::MAX)) as u64;
     match AGES.get(ms as usize) {
         Some(ready) => ready.clone(),
-        None => HeaderValue::from(ms),
+        None => age_value(ms),
     }
 }
 

@@ -10,6 +10,7 @@
 //! `meridian-max-staleness` replace both etcd's default and `serializable`; given both, a read
 //! keeps to both.
 
+mod authority;
 mod body;
 mod call;
 mod cluster;

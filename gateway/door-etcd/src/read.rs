@@ -30,6 +30,20 @@ const ANSWER_BYTES_MAX: usize = i32::MAX as usize;
 /// First guess at the size of a range's answer; it grows by doubling.
 const RANGE_BYTES: usize = 16 << 10;
 
+/// Answers a `Range` of one key that may be read now.
+pub(crate) fn at_once(call: &Call<'_>, message: &Bytes) -> Option<Result<Answered, Failure>> {
+    let request = match decode(message) {
+        Ok(request) => request,
+        Err(failure) => return Some(Err(failure)),
+    };
+    if !query::is_point(&request) {
+        return None;
+    }
+    let terms = call.read_terms(request.serializable);
+    let view = call.engine().admit_now(&terms.level, terms.floor)?;
+    Some(Ok(point(call, &view, &request.key)))
+}
+
 /// Answers a `Range`.
 ///
 /// # Errors
@@ -39,7 +53,7 @@ pub(crate) async fn range(call: &Call<'_>, message: Bytes) -> Result<Answered, F
     let terms = call.read_terms(request.serializable);
     let view = match call.engine().admit_now(&terms.level, terms.floor) {
         Some(view) => view,
-        None => match Box::pin(admit(call, terms)).await? {
+        None => match admit(call, terms).await? {
             Admitted::Local(view) => view,
             Admitted::Forward => return Box::pin(forward::unary(call, message)).await,
         },

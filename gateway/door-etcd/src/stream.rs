@@ -1,7 +1,8 @@
 //! Streaming calls: where each goes, and what ends it from our side.
 //!
-//! Invariant: every stream ends when the door drains, and one that asked for a leader ends when
-//! the home has none; both as `UNAVAILABLE`, so that clients take them up again elsewhere.
+//! Invariant: every stream ends when the door drains, opened or not yet, and one that asked for a
+//! leader ends when the home has none; both as `UNAVAILABLE`, so that clients take them up again
+//! elsewhere.
 
 use std::{
     future::Future,
@@ -45,9 +46,10 @@ pub(crate) type Ending = Pin<Box<dyn Future<Output = Failure> + Send>>;
 /// # Errors
 /// What the client is told, before any message.
 pub(crate) async fn open(call: &Call<'_>, requests: Requests) -> Result<Opened, Failure> {
-    let meters = &call.connection.door.meters;
+    let door = &call.connection.door;
+    let meters = &door.meters;
     let outcome = match call.check_terms() {
-        Ok(()) => route(call, requests).await,
+        Ok(()) => door.unless_draining(route(call, requests)).await,
         Err(failure) => Err(failure),
     };
     match &outcome {

@@ -1,8 +1,10 @@
 //! `KV.Txn`: here if it only reads, at home if it may write.
 //!
-//! Invariant: a transaction with any write goes home whole, its bytes untouched.
+//! Invariants: a transaction with any write goes home whole, its bytes untouched; one that would kill
+//! the home does not go at all.
 
 mod answer;
+mod deadly;
 mod request;
 
 use bytes::Bytes;
@@ -53,10 +55,15 @@ pub(crate) async fn answer(call: &Call<'_>, message: Bytes) -> Result<Answered, 
 }
 
 /// A transaction that may write goes home, unless it would kill it: etcd 3.4 dies of a sort target
-/// that it does not know.
+/// that it does not know, and every etcd of what [`deadly`] finds, which is refused as etcd refuses
+/// the same with a bounded delete.
 async fn write(call: &Call<'_>, txn: &Txn, message: Bytes) -> Result<Answered, Failure> {
-    if request::has_unknown_sort(txn) {
+    let deadly = deadly::is_deadly(txn);
+    if deadly || request::has_unknown_sort(txn) {
         txn::check(txn, OPS_MAX).map_err(refused)?;
+    }
+    if deadly {
+        return Err(refused(TxnRefused::DuplicateKey));
     }
     forward::unary(call, message).await
 }

@@ -31,7 +31,10 @@ enum Handling {
 /// What the client is told.
 pub(crate) async fn answer(call: &Call<'_>, message: Bytes) -> Result<Answered, Failure> {
     let started = call.connection.clock();
-    let outcome = handle(call, message).await;
+    let outcome = match at_once(call, &message) {
+        Some(outcome) => outcome,
+        None => Box::pin(handle(call, message)).await,
+    };
     let meters = &call.connection.door.meters;
     match &outcome {
         Ok(answered) => meters.answered(call.method, &answered.served),
@@ -50,8 +53,20 @@ pub(crate) async fn answer(call: &Call<'_>, message: Bytes) -> Result<Answered, 
     outcome
 }
 
+/// The answer to a call that need not wait for anything: most calls, so their futures hold no more
+/// than they need.
+fn at_once(call: &Call<'_>, message: &Bytes) -> Option<Result<Answered, Failure>> {
+    if let Err(failure) = call.check_terms() {
+        return Some(Err(failure));
+    }
+    match handling(call.method) {
+        Handling::Range => read::at_once(call, message),
+        Handling::Members => Some(Ok(cluster::members(call))),
+        Handling::Txn | Handling::Noted | Handling::Home => None,
+    }
+}
+
 async fn handle(call: &Call<'_>, message: Bytes) -> Result<Answered, Failure> {
-    call.check_terms()?;
     match handling(call.method) {
         Handling::Range => read::range(call, message).await,
         Handling::Txn => Box::pin(txn::answer(call, message)).await,

@@ -66,6 +66,7 @@ impl Answer {
 }
 
 /// The encoded header field, tag and length included; at most [`ROOM_BYTES`] less the prefix.
+#[derive(Clone, Copy)]
 pub(crate) struct Header {
     bytes: [u8; ROOM_BYTES],
     len: usize,

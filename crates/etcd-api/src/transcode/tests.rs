@@ -10,18 +10,24 @@ use etcdserverpb::{
     response_op::Response,
     watch_request::RequestUnion,
 };
-use prost_types::{FileDescriptorSet, field_descriptor_proto::Type};
+use prost_types::{
+    DescriptorProto, FileDescriptorProto, FileDescriptorSet, field_descriptor_proto::Type,
+};
 
 use super::*;
 use crate::mvccpb::{Event, KeyValue, event::EventType};
 
 fn request<M: Message + Default>(method: Method, body: &str) -> M {
-    let bytes = request_from_json(method, body.as_bytes()).expect(body);
+    request_in(Dialect::Strict, method, body)
+}
+
+fn request_in<M: Message + Default>(dialect: Dialect, method: Method, body: &str) -> M {
+    let bytes = request_from_json(method, body.as_bytes(), dialect).expect(body);
     M::decode(bytes).expect("we encoded it")
 }
 
 fn refusal(method: Method, body: &str) -> JsonError {
-    request_from_json(method, body.as_bytes()).expect_err(body)
+    request_from_json(method, body.as_bytes(), Dialect::Strict).expect_err(body)
 }
 
 fn response(method: Method, message: &impl Message) -> String {
@@ -235,7 +241,7 @@ fn nothing_is_the_empty_request() {
     for body in ["", "  \n", "{}", "null"] {
         for &method in Method::ALL {
             assert!(
-                request_from_json(method, body.as_bytes())
+                request_from_json(method, body.as_bytes(), Dialect::Lenient)
                     .expect(body)
                     .is_empty(),
                 "{method:?}"
@@ -390,6 +396,64 @@ fn url_safe_base64_is_refused_wherever_bytes_stand() {
     }
 }
 
+/// 3.6.16.
+#[test]
+fn since_3_6_base64_may_be_url_safe_and_bare() {
+    for (text, bytes) in [
+        ("Zm8=", &b"fo"[..]),
+        ("Zm8", b"fo"),
+        ("Zm9", b"fo"),
+        ("Zg", b"f"),
+        ("-_8=", b"\xfb\xff"),
+        ("-_8", b"\xfb\xff"),
+        ("+/8", b"\xfb\xff"),
+        ("Z\\n\\n\\nm8", b"fo"),
+        ("", b""),
+    ] {
+        let body = format!(r#"{{"key":"{text}"}}"#);
+        let put: etcdserverpb::PutRequest = request_in(Dialect::Lenient, Method::KvPut, &body);
+        assert_eq!(&put.key[..], bytes, "{text}");
+    }
+    for text in ["-/8=", "-+8=", "Zm8==", "Zm8=\\n", "Z\\nm8", "Z", "!!"] {
+        let body = format!(r#"{{"key":"{text}"}}"#);
+        let error = request_from_json(Method::KvPut, body.as_bytes(), Dialect::Lenient);
+        assert_eq!(error.expect_err(text).field(), Some("key"), "{text}");
+    }
+}
+
+/// 3.6.16.
+#[test]
+fn since_3_6_an_unknown_enum_name_is_as_if_it_were_not_there() {
+    let range: RangeRequest = request_in(
+        Dialect::Lenient,
+        Method::KvRange,
+        r#"{"key":"Zm8","sort_order":"SIDEWAYS","sortTarget":"2"}"#,
+    );
+    assert_eq!((range.sort_order, range.sort_target), (0, 0));
+    let txn: TxnRequest = request_in(
+        Dialect::Lenient,
+        Method::KvTxn,
+        r#"{"compare":[{"target":"NOPE","result":"GREATER","value":""}]}"#,
+    );
+    assert_eq!((txn.compare[0].target, txn.compare[0].result), (0, 1));
+    let watch: etcdserverpb::WatchRequest = request_in(
+        Dialect::Lenient,
+        Method::Watch,
+        r#"{"create_request":{"filters":["NOPE","NODELETE",0]}}"#,
+    );
+    let Some(RequestUnion::CreateRequest(create)) = watch.request_union else {
+        panic!("{watch:?}")
+    };
+    assert_eq!(create.filters, [1, 0]);
+    for body in [r#"{"sort_order":true}"#, r#"{"sort_order":1.5}"#] {
+        let error = request_from_json(Method::KvRange, body.as_bytes(), Dialect::Lenient);
+        assert_eq!(error.expect_err(body).field(), Some("sort_order"));
+    }
+    for body in [r#"{"sort_order":"SIDEWAYS"}"#, r#"{"sort_order":"2"}"#] {
+        assert_eq!(refusal(Method::KvRange, body).field(), Some("sort_order"));
+    }
+}
+
 #[test]
 fn errors_name_the_field() {
     let error = refusal(
@@ -428,47 +492,32 @@ macro_rules! request_types {
     };
 }
 
-/// Within the messages a request can hold, a name is of type `bytes` exactly when the table says so.
+/// Within the messages a request can hold, a name is of type `bytes`, or an enum with these names, exactly
+/// when the tables say so.
 #[test]
-fn bytes_fields_are_what_the_protos_say() {
+fn the_tables_of_fields_are_what_the_protos_say() {
     let bytes: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
     let files = FileDescriptorSet::decode(bytes)
         .expect("build.rs wrote it")
         .file;
-    let message = |name: &str| {
-        files.iter().find_map(|file| {
-            let inside = name.strip_prefix(&format!(".{}.", file.package()))?;
-            file.message_type
-                .iter()
-                .find(|message| message.name() == inside)
-        })
-    };
     for (method, path) in method_table!(request_types) {
-        let (service, rpc) = path[1..].split_once('/').expect("a path");
-        let mut open: Vec<String> = files
-            .iter()
-            .flat_map(|file| file.service.iter().map(move |service| (file, service)))
-            .filter(|(file, candidate)| {
-                format!("{}.{}", file.package(), candidate.name()) == service
-            })
-            .flat_map(|(_, service)| service.method.iter().filter(|method| method.name() == rpc))
-            .map(|method| method.input_type().to_owned())
-            .collect();
+        let mut open = vec![input_type(&files, path)];
         let mut seen = Vec::new();
         while let Some(name) = open.pop() {
-            for field in &message(&name).expect("declared").field {
-                let tabled = bytes_fields(method).contains(&field.name());
-                assert_eq!(
-                    field.r#type() == Type::Bytes,
-                    tabled,
-                    "{name}.{}",
-                    field.name()
-                );
-                assert!(
-                    !tabled || bytes_fields(method).contains(&field.json_name()),
-                    "{}",
-                    field.json_name()
-                );
+            for field in &message(&files, &name).expect("declared").field {
+                for spelling in [field.name(), field.json_name()] {
+                    let tabled = dialect::bytes_fields(method).contains(&spelling);
+                    assert_eq!(field.r#type() == Type::Bytes, tabled, "{name}.{spelling}");
+                    let declared = match field.r#type() {
+                        Type::Enum => enum_names(&files, field.type_name()),
+                        _ => vec![],
+                    };
+                    let exists = dialect::names(method, spelling);
+                    assert_eq!(declared.is_empty(), exists.is_none(), "{name}.{spelling}");
+                    if let Some(exists) = exists {
+                        assert!(declared.iter().all(|name| exists(name)) && !exists("NOPE"));
+                    }
+                }
                 if field.r#type() == Type::Message && !seen.contains(&field.type_name().to_owned())
                 {
                     seen.push(field.type_name().to_owned());
@@ -477,4 +526,45 @@ fn bytes_fields_are_what_the_protos_say() {
             }
         }
     }
+}
+
+fn input_type(files: &[FileDescriptorProto], path: &str) -> String {
+    let (service, rpc) = path[1..].split_once('/').expect("a path");
+    files
+        .iter()
+        .flat_map(|file| file.service.iter().map(move |service| (file, service)))
+        .filter(|(file, candidate)| format!("{}.{}", file.package(), candidate.name()) == service)
+        .flat_map(|(_, service)| service.method.iter())
+        .find(|method| method.name() == rpc)
+        .expect("declared")
+        .input_type()
+        .to_owned()
+}
+
+fn message<'a>(files: &'a [FileDescriptorProto], name: &str) -> Option<&'a DescriptorProto> {
+    files.iter().find_map(|file| {
+        let inside = name.strip_prefix(&format!(".{}.", file.package()))?;
+        let mut messages = file.message_type.iter();
+        messages.find(|message| message.name() == inside)
+    })
+}
+
+fn enum_names(files: &[FileDescriptorProto], name: &str) -> Vec<String> {
+    let outside = files.iter().flat_map(|file| {
+        let of_file = file.enum_type.iter();
+        of_file.map(move |found| (format!(".{}.{}", file.package(), found.name()), found))
+    });
+    let inside = files.iter().flat_map(|file| {
+        file.message_type.iter().flat_map(move |message| {
+            let scope = format!(".{}.{}", file.package(), message.name());
+            let of_message = message.enum_type.iter();
+            of_message.map(move |found| (format!("{scope}.{}", found.name()), found))
+        })
+    });
+    let (_, found) = outside
+        .chain(inside)
+        .find(|(candidate, _)| candidate == name)
+        .expect("declared");
+    let names = found.value.iter().map(|value| value.name().to_owned());
+    names.collect()
 }

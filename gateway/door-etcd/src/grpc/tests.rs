@@ -35,3 +35,11 @@ fn ages_are_whole_milliseconds_rounded_up() {
     assert_eq!(age_ms(Duration::from_millis(250)), "250");
     assert_eq!(age_ms(Duration::from_secs(5)), "5000");
 }
+
+#[test]
+fn only_ages_that_come_again_may_be_indexed() {
+    assert!(!age_ms(Duration::from_millis(2)).is_sensitive());
+    for ms in [8, 250, 5000] {
+        assert!(age_ms(Duration::from_millis(ms)).is_sensitive());
+    }
+}

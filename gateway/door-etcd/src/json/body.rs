@@ -7,7 +7,7 @@ use std::pin::Pin;
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, stream};
 use http_body::Body;
-use meridian_etcd_api::{Method, request_from_json};
+use meridian_etcd_api::{Dialect, Method, request_from_json};
 use serde::de::IgnoredAny;
 use tonic::Code;
 
@@ -18,7 +18,11 @@ use crate::{failure::Failure, frame::MESSAGE_BYTES_MAX, stream::Requests};
 const BODY_BYTES_MAX: usize = MESSAGE_BYTES_MAX * 4;
 
 /// The request message that a whole body describes.
-pub(super) async fn message<B>(method: Method, mut body: B) -> Result<Bytes, Failure>
+pub(super) async fn message<B>(
+    method: Method,
+    dialect: Dialect,
+    mut body: B,
+) -> Result<Bytes, Failure>
 where
     B: Body<Data = Bytes> + Unpin,
 {
@@ -26,30 +30,34 @@ where
     while let Some(piece) = piece(&mut body).await? {
         put(&mut text, &piece)?;
     }
-    encode(method, &text)
+    encode(method, dialect, &text)
 }
 
 /// The request messages that a body's values describe, each as soon as it has arrived.
-pub(super) fn messages<B>(method: Method, body: B) -> Requests
+pub(super) fn messages<B>(method: Method, dialect: Dialect, body: B) -> Requests
 where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
 {
     let values = Values {
+        method,
+        dialect,
         body,
         text: BytesMut::new(),
         open: true,
     };
-    stream::unfold(Some((method, values)), async |state| {
-        let (method, mut values) = state?;
+    stream::unfold(Some(values), async |state| {
+        let mut values = state?;
         let text = values.next().await.transpose()?;
-        let message = text.and_then(|text| encode(method, &text));
-        let next = message.is_ok().then_some((method, values));
+        let message = text.and_then(|text| encode(values.method, values.dialect, &text));
+        let next = message.is_ok().then_some(values);
         Some((message, next))
     })
     .boxed()
 }
 
 struct Values<B> {
+    method: Method,
+    dialect: Dialect,
     body: B,
     text: BytesMut,
     open: bool,
@@ -99,8 +107,8 @@ fn put(text: &mut BytesMut, piece: &[u8]) -> Result<(), Failure> {
     Ok(())
 }
 
-fn encode(method: Method, text: &[u8]) -> Result<Bytes, Failure> {
-    let message = request_from_json(method, text)
+fn encode(method: Method, dialect: Dialect, text: &[u8]) -> Result<Bytes, Failure> {
+    let message = request_from_json(method, text, dialect)
         .map_err(|error| Failure::new(Code::InvalidArgument, error.to_string()))?;
     if message.len() > MESSAGE_BYTES_MAX {
         let len = message.len();

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
-use meridian_etcd_api::Method;
+use meridian_etcd_api::{Dialect as RequestDialect, Method};
 use serde::Serialize;
 use tonic::Code;
 
@@ -71,6 +71,15 @@ impl Dialect {
     /// Whether errors and unknown routes look as grpc-gateway 2 has them.
     fn is_new(self) -> bool {
         self.minor >= 6
+    }
+
+    /// What requests may look like.
+    pub(super) fn of_requests(self) -> RequestDialect {
+        if self.is_new() {
+            RequestDialect::Lenient
+        } else {
+            RequestDialect::Strict
+        }
     }
 
     /// Whether `/health` gives its reason.

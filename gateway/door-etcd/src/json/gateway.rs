@@ -56,7 +56,7 @@ where
                 terms: &terms,
                 headers: &metadata,
             };
-            one(&call, body).await
+            one(&call, body, dialect).await
         }
         (Ok(terms), Within::Stream) => {
             let call = Call {
@@ -71,11 +71,11 @@ where
     answered.unwrap_or_else(|failure| dialect.failure(&failure, within))
 }
 
-async fn one<B>(call: &Call<'_>, body: B) -> Result<Response<DoorBody>, Failure>
+async fn one<B>(call: &Call<'_>, body: B, dialect: Dialect) -> Result<Response<DoorBody>, Failure>
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let message = body::message(call.method, body).await?;
+    let message = body::message(call.method, dialect.of_requests(), body).await?;
     let Answered { mut frame, served } = unary::answer(call, message).await?;
     frame.advance(PREFIX_BYTES);
     let text = response_to_json(call.method, &frame).map_err(|error| unreadable(&error))?;
@@ -92,9 +92,10 @@ where
 {
     let requests = match call.method.shape() {
         Shape::Unary | Shape::ServerStream => {
-            streams::once(body::message(call.method, body).await?)
+            let message = body::message(call.method, dialect.of_requests(), body);
+            streams::once(call.connection.door.unless_draining(message).await?)
         }
-        Shape::Bidi => body::messages(call.method, body),
+        Shape::Bidi => body::messages(call.method, dialect.of_requests(), body),
     };
     let streams::Opened { mut frames, served } = streams::open(call, requests).await?;
     let Some(first) = frames.next().await.transpose()? else {

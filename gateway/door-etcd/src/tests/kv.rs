@@ -277,6 +277,42 @@ async fn writes_go_home_and_come_back_untouched() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_that_would_kill_etcd_does_not_go_home() {
+    let world = World::start().await;
+    let mut kv = world.kv().await;
+    let written = put(&mut kv, "k", "v").await.header.unwrap().revision;
+    let op = |request| RequestOp {
+        request: Some(request),
+    };
+    let delete = op(Request::RequestDeleteRange(DeleteRangeRequest {
+        key: "a".into(),
+        range_end: vec![0].into(),
+        ..Default::default()
+    }));
+    let keep = |key: &'static str| {
+        op(Request::RequestPut(PutRequest {
+            key: key.into(),
+            ignore_value: true,
+            ..Default::default()
+        }))
+    };
+    let of = |success| TxnRequest {
+        success,
+        ..Default::default()
+    };
+    let deadly = of(vec![delete.clone(), keep("k")]);
+    refused(kv.txn(deadly).await, EtcdError::DUPLICATE_KEY);
+    // What etcd finds first is told first.
+    let deadly = of(vec![delete.clone(), keep("k"), keep("")]);
+    refused(kv.txn(deadly).await, EtcdError::EMPTY_KEY);
+    let harmless = of(vec![keep("k"), delete]);
+    let answer = kv.txn(harmless).await.unwrap().into_inner();
+    assert_eq!(answer.header.unwrap().revision, written + 1);
+    assert_eq!(answer.responses.len(), 2);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn transactions_that_only_read_are_answered_here() {
     let world = World::start().await;
     let mut kv = world.kv().await;

@@ -1,5 +1,6 @@
 //! Watches, keepalives, health.
 
+use meridian_engine::Mode;
 use meridian_etcd_api::{
     EtcdError,
     etcdserverpb::{
@@ -10,9 +11,13 @@ use meridian_etcd_api::{
     },
     mvccpb::event::EventType,
 };
-use tokio::sync::mpsc;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::mpsc,
+};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Code, Status, Streaming, metadata::MetadataValue};
+use tonic::{Code, Status, Streaming, metadata::MetadataValue, transport::Channel};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 use super::world::{World, put, soon};
@@ -31,6 +36,10 @@ impl Stream {
     }
 
     async fn open_with(world: &World, hasleader: bool) -> Result<Self, Status> {
+        Self::open_on(world.channel().await, hasleader).await
+    }
+
+    async fn open_on(channel: Channel, hasleader: bool) -> Result<Self, Status> {
         let (requests, sent) = mpsc::channel(64);
         let mut request = tonic::Request::new(ReceiverStream::new(sent));
         if hasleader {
@@ -38,8 +47,7 @@ impl Stream {
                 .metadata_mut()
                 .insert("hasleader", MetadataValue::from_static("true"));
         }
-        let mut client =
-            WatchClient::new(world.channel().await).max_decoding_message_size(usize::MAX);
+        let mut client = WatchClient::new(channel).max_decoding_message_size(usize::MAX);
         let answers = client.watch(request).await?.into_inner();
         Ok(Self { requests, answers })
     }
@@ -380,6 +388,46 @@ async fn draining_ends_streams_so_that_clients_go_elsewhere() {
     let (status, ()) = tokio::join!(stream.failed(), world.stop());
     assert_eq!(status.code(), Code::Unavailable);
     assert_eq!(reader.status().watch_streams, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn draining_does_not_wait_for_a_home_that_is_silent() {
+    let world = World::start().await;
+    world.way.enable_auth();
+    world.engine.note_auth_changed();
+    world.reaches(Mode::Forwarding).await;
+    world.way.lose();
+    let mut lease = LeaseClient::new(world.channel().await);
+    let channel = world.channel().await;
+    let way = world.way.clone();
+    let watching = Stream::open_on(channel, false);
+    let renewing = lease.lease_keep_alive(tokio_stream::pending());
+    let stopping = async {
+        way.has_lost(2).await;
+        world.stop().await;
+    };
+    let (watch, renewal, ()) = tokio::join!(soon(watching), soon(renewing), stopping);
+    for refused in [watch.err(), renewal.err()] {
+        assert_eq!(refused.map(|status| status.code()), Some(Code::Unavailable));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn draining_ends_a_stream_whose_first_message_never_comes() {
+    let world = World::start().await;
+    let mut socket = TcpStream::connect(world.address).await.unwrap();
+    let head = "POST /v3/maintenance/snapshot HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{";
+    socket.write_all(head.as_bytes()).await.unwrap();
+    let mut health = HealthClient::new(world.channel().await);
+    health.check(HealthCheckRequest::default()).await.unwrap();
+    let watching = tokio::spawn(async move { health.watch(HealthCheckRequest::default()).await });
+    let mut statuses = soon(watching).await.unwrap().unwrap().into_inner();
+    assert_eq!(soon(statuses.message()).await.unwrap().unwrap().status, 1);
+    let mut text = String::new();
+    let reading = socket.read_to_string(&mut text);
+    let (read, ()) = tokio::join!(soon(reading), world.stop());
+    read.unwrap();
+    assert!(text.contains("etcdserver: server stopped"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -19,6 +19,7 @@ use meridian_home::{
 };
 use meridian_keyspace::{KeyRange, Revision};
 use meridian_runtime::{TaskGroup, accept, tls::ReloadableServer};
+use tokio::sync::watch;
 use tonic::{Code, transport::Channel};
 
 use crate::{DoorConfig, DoorHandle, serve};
@@ -61,6 +62,7 @@ impl World {
         let way = Arc::new(Way {
             home,
             cut: AtomicBool::new(false),
+            lost: watch::Sender::new(None),
             auth: AtomicBool::new(false),
         });
         let home: Arc<dyn Home> = way.clone();
@@ -158,6 +160,8 @@ pub(super) async fn soon<T>(future: impl Future<Output = T>) -> T {
 pub(super) struct Way {
     home: Arc<EmbeddedHome>,
     cut: AtomicBool,
+    /// Once calls get lost, how many were.
+    lost: watch::Sender<Option<usize>>,
     /// Whether the home says that authentication is enabled.
     auth: AtomicBool,
 }
@@ -173,6 +177,23 @@ impl Way {
 
     pub(super) fn mend(&self) {
         self.cut.store(false, Ordering::SeqCst);
+    }
+
+    /// From now on calls leave, and nothing ever comes back.
+    pub(super) fn lose(&self) {
+        self.lost.send_replace(Some(0));
+    }
+
+    /// Waits until so many streams were lost.
+    pub(super) async fn has_lost(&self, streams: usize) {
+        let mut lost = self.lost.subscribe();
+        soon(lost.wait_for(|lost| lost.is_some_and(|lost| lost >= streams)))
+            .await
+            .expect("the way is there");
+    }
+
+    fn is_lost(&self) -> bool {
+        self.lost.borrow().is_some()
     }
 
     fn check(&self) -> Result<(), CallError> {
@@ -200,6 +221,11 @@ impl Home for Way {
 
     async fn stream(&self, call: StreamCall) -> Result<Replies, CallError> {
         self.check()?;
+        if self.is_lost() {
+            self.lost
+                .send_modify(|lost| *lost = lost.map(|lost| lost + 1));
+            std::future::pending::<()>().await;
+        }
         self.home.stream(call).await
     }
 

@@ -20,7 +20,10 @@ use crate::{
     failure::Failure,
     frame::MESSAGE_BYTES_MAX,
     stream::Ending,
-    wire::watch::{self as wire, Events, Notice},
+    wire::{
+        Header,
+        watch::{self as wire, Events, Notice},
+    },
 };
 
 /// Bytes of frames put into one piece of the body: four HTTP/2 frames of the usual 16 KiB.
@@ -65,6 +68,8 @@ pub(super) fn frames(
         looks: HashMap::new(),
         queue: Vec::new().into_iter(),
         turns: 0,
+        events: 0,
+        header: None,
     };
     Box::pin(stream::unfold(Some(session), async |session| {
         let mut session = session?;
@@ -83,6 +88,10 @@ struct Session {
     looks: HashMap<WatchId, Look>,
     queue: std::vec::IntoIter<Delivery>,
     turns: u32,
+    /// Events of the piece in the making.
+    events: usize,
+    /// The last header and what it says.
+    header: Option<(Facts, Header)>,
 }
 
 impl Drop for Session {
@@ -127,6 +136,9 @@ impl Session {
         {
             self.put(&mut out, &facts, delivery);
         }
+        // Counted once a piece: the counter is shared by all streams.
+        let events = std::mem::take(&mut self.events);
+        self.connection.door.meters.watch_events(events);
         out.freeze()
     }
 
@@ -139,11 +151,11 @@ impl Session {
                 revision,
             } => {
                 self.connection.shown(revision);
-                let facts = wire::at(facts, revision);
+                let header = self.header(facts, revision);
                 let events = changes.iter().flat_map(|change| &change.events);
                 self.put_events(
                     out,
-                    facts,
+                    &header,
                     id,
                     &mut events.filter(|event| pick.wants(event)),
                 );
@@ -195,15 +207,15 @@ impl Session {
     }
 
     fn put_events<'a>(
-        &self,
+        &mut self,
         out: &mut BytesMut,
-        facts: Facts,
+        header: &'a Header,
         id: WatchId,
         wanted: &'a mut dyn Iterator<Item = &'a meridian_keyspace::Event>,
     ) {
         let look = self.look(id);
         let events = Events {
-            facts,
+            header,
             watch_id: id.0,
             previous: look.previous,
             wanted,
@@ -212,7 +224,20 @@ impl Session {
             Large::Whole => wire::put_events(out, events),
             Large::Split => wire::put_fragments(out, events, MESSAGE_BYTES_MAX),
         };
-        self.connection.door.meters.watch_events(count);
+        self.events += count;
+    }
+
+    /// The header of a delivery: made once for all watchers that a revision concerns.
+    fn header(&mut self, facts: &Facts, revision: Revision) -> Header {
+        match &self.header {
+            Some((made_for, header)) if *made_for == wire::at(facts, revision) => *header,
+            Some(_) | None => {
+                let facts = wire::at(facts, revision);
+                let header = Header::of(&facts);
+                self.header = Some((facts, header));
+                header
+            }
+        }
     }
 
     fn look(&self, id: WatchId) -> Look {

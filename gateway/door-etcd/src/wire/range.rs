@@ -17,8 +17,8 @@ const TAG_MOD: u8 = 0x18;
 const TAG_VERSION: u8 = 0x20;
 const TAG_LEASE: u8 = 0x30;
 
-/// `more` and `count` at most: two tags, one byte, one varint.
-const TAIL_BYTES: usize = 16;
+/// A `count` of one: tag and value.
+const COUNT_ONE_BYTES: usize = 2;
 
 /// What of a record goes into the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,12 +29,14 @@ pub(crate) enum Part {
     WithoutValue,
 }
 
-/// The answer to a read of one key, of which `record` was found.
+/// The answer to a read of one key, of which `record` was found. Its buffer is just as large as the
+/// answer: [`Bytes`] takes such a one over as it is, and allocates again for any other.
 pub(crate) fn point(record: Option<&Record>) -> Answer {
     let Some(record) = record else {
         return Answer::with_capacity(0);
     };
-    let mut answer = Answer::with_capacity(slice_bytes(record.encoded().len()) + TAIL_BYTES);
+    // Exactly as large as it gets, so that the buffer is handed on as it is.
+    let mut answer = Answer::with_capacity(slice_bytes(record.encoded().len()) + COUNT_ONE_BYTES);
     put_slice(answer.body(), TAG_KVS, record.encoded());
     put_number(answer.body(), TAG_COUNT, 1);
     answer

@@ -157,7 +157,7 @@ proptest! {
         let mut out = BytesMut::new();
         let wanted = &mut events.iter();
         let count =
-            watch::put_events(&mut out, Events { facts: facts(8), watch_id, previous, wanted });
+            watch::put_events(&mut out, Events { header: &Header::of(&facts(8)), watch_id, previous, wanted });
         prop_assert_eq!(count, events.len());
         let expected = pb::WatchResponse {
             header: header(&facts(8)),
@@ -179,7 +179,7 @@ proptest! {
         let previous = Previous::Sent;
         watch::put_fragments(
             &mut out,
-            Events { facts: facts(8), watch_id: 2, previous, wanted },
+            Events { header: &Header::of(&facts(8)), watch_id: 2, previous, wanted },
             limit,
         );
         let decoded: Vec<_> = messages(&out)
@@ -253,7 +253,7 @@ fn frames_follow_one_another_in_one_buffer() {
         watch::put_events(
             &mut out,
             Events {
-                facts: facts(2),
+                header: &Header::of(&facts(2)),
                 watch_id: id,
                 previous,
                 wanted,
@@ -275,7 +275,7 @@ fn a_watcher_that_wants_none_of_the_events_is_told_nothing() {
     watch::put_events(
         &mut out,
         Events {
-            facts: facts(2),
+            header: &Header::of(&facts(2)),
             watch_id: 0,
             previous,
             wanted,

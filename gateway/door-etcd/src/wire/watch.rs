@@ -47,7 +47,7 @@ pub(crate) struct Notice<'a> {
 
 /// Appends a framed answer without events.
 pub(crate) fn put_notice(out: &mut BytesMut, facts: &Facts, notice: &Notice<'_>) {
-    let start = begin(out, facts);
+    let start = begin(out, &Header::of(facts));
     put_number(out, TAG_WATCH_ID, notice.watch_id as u64);
     put_number(out, TAG_CREATED, u64::from(notice.created));
     put_number(out, TAG_CANCELED, u64::from(notice.canceled));
@@ -60,8 +60,8 @@ pub(crate) fn put_notice(out: &mut BytesMut, facts: &Facts, notice: &Notice<'_>)
 
 /// A watcher's events on their way out.
 pub(crate) struct Events<'a> {
-    /// For the header; its revision is the delivery's.
-    pub(crate) facts: Facts,
+    /// Its revision is the delivery's; one revision goes to many watchers.
+    pub(crate) header: &'a Header,
     pub(crate) watch_id: i64,
     pub(crate) previous: Previous,
     /// The events the watcher wants, in order.
@@ -70,7 +70,7 @@ pub(crate) struct Events<'a> {
 
 /// Appends one framed answer with all events; nothing if there is none. Says how many there were.
 pub(crate) fn put_events(out: &mut BytesMut, events: Events<'_>) -> usize {
-    let start = begin(out, &events.facts);
+    let start = begin(out, events.header);
     put_number(out, TAG_WATCH_ID, events.watch_id as u64);
     let mut count = 0;
     for event in events.wanted {
@@ -91,11 +91,11 @@ pub(crate) fn put_fragments(out: &mut BytesMut, events: Events<'_>, limit: usize
     let wanted: Vec<&Event> = events.wanted.collect();
     let mut id = BytesMut::new();
     put_number(&mut id, TAG_WATCH_ID, events.watch_id as u64);
-    let fixed = Header::of(&events.facts).len() + id.len();
+    let fixed = events.header.len() + id.len();
     let field = |event: &&Event| slice_bytes(event_bytes(event, events.previous));
     let total = fixed + wanted.iter().map(field).sum::<usize>();
     let mut put = |events_of_frame: &[&Event], fragment: bool| {
-        let start = begin(out, &events.facts);
+        let start = begin(out, events.header);
         out.extend_from_slice(&id);
         put_number(out, TAG_FRAGMENT, u64::from(fragment));
         events_of_frame
@@ -134,10 +134,10 @@ pub(crate) fn at(facts: &Facts, revision: Revision) -> Facts {
     Facts { revision, ..*facts }
 }
 
-fn begin(out: &mut BytesMut, facts: &Facts) -> usize {
+fn begin(out: &mut BytesMut, header: &Header) -> usize {
     let start = out.len();
     out.put_bytes(0, PREFIX_BYTES);
-    out.extend_from_slice(Header::of(facts).as_slice());
+    out.extend_from_slice(header.as_slice());
     start
 }
 
