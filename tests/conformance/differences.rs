@@ -46,7 +46,7 @@ pub(crate) const LISTED: &[Difference] = &[
         reason: "only padded standard base64 until grpc-gateway v2 (3.6)",
     },
     Difference {
-        case: "json::get_is_not_allowed",
+        case: "json_refused::get_is_not_allowed",
         target: "etcd-3.4*",
         shows: "Method Not Allowed",
         reason: "plain text and 405 until grpc-gateway v2 (3.6)",
@@ -58,13 +58,13 @@ pub(crate) const LISTED: &[Difference] = &[
         reason: "refused until grpc-gateway v2 (3.6)",
     },
     Difference {
-        case: "json::a_failed_precondition_is_bad_request",
+        case: "json_refused::a_failed_precondition_is_bad_request",
         target: "etcd-3.4*",
         shows: "status: got 412",
         reason: "412 until grpc-gateway v2 (3.6)",
     },
     Difference {
-        case: "json::an_unknown_route_is_not_found",
+        case: "json_refused::an_unknown_route_is_not_found",
         target: "etcd-3.4*",
         shows: "Not Found",
         reason: "plain text until grpc-gateway v2 (3.6)",
@@ -94,19 +94,19 @@ pub(crate) const LISTED: &[Difference] = &[
         reason: "forwarded, and the home does not know it: AuthStatus came with 3.5",
     },
     Difference {
-        case: "json::get_is_not_allowed",
+        case: "json_refused::get_is_not_allowed",
         target: "gateway-3.4*",
         shows: "Method Not Allowed",
         reason: "the JSON dialect is the home's: plain text and 405 before 3.6",
     },
     Difference {
-        case: "json::an_unknown_route_is_not_found",
+        case: "json_refused::an_unknown_route_is_not_found",
         target: "gateway-3.4*",
         shows: "Not Found",
         reason: "the JSON dialect is the home's: plain text before 3.6",
     },
     Difference {
-        case: "json::a_failed_precondition_is_bad_request",
+        case: "json_refused::a_failed_precondition_is_bad_request",
         target: "gateway-3.4*",
         shows: "status: got 412",
         reason: "the JSON dialect is the home's: 412 before 3.6",

@@ -29,7 +29,9 @@ const TOLD_WITHIN: Duration = Duration::from_secs(15);
 /// A target whose home has three members; the first stays when quorum is lost.
 async fn three_members(scene: &Scene) -> Result<Target> {
     if scene.kind().is_embedded() {
-        return Err(skipped("the embedded home is one node: it has no quorum to lose"));
+        return Err(skipped(
+            "the embedded home is one node: it has no quorum to lose",
+        ));
     }
     let three = Wish {
         members: 3,

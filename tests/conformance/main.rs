@@ -18,6 +18,7 @@ mod headers;
 mod history;
 mod http;
 mod json;
+mod json_refused;
 mod keepalive;
 mod kubernetes;
 mod leader;
@@ -37,6 +38,7 @@ mod watch_create;
 mod watch_events;
 mod watch_history;
 mod watch_progress;
+mod watch_span;
 mod wire;
 
 use std::process::ExitCode;
@@ -64,10 +66,12 @@ const AREAS: &[&[Case]] = &[
     keepalive::CASES,
     watch_create::CASES,
     watch_events::CASES,
+    watch_span::CASES,
     watch_history::CASES,
     watch_progress::CASES,
     proxy_table::CASES,
     json::CASES,
+    json_refused::CASES,
     http::CASES,
     auth::CASES,
     wire::CASES,

@@ -129,7 +129,9 @@ async fn it_comes_unasked_to_an_idle_watch(scene: Scene) -> Result<()> {
     let client = scene.client()?;
     let mut watching = Watching::open(&client);
     // Two on one stream: the second is told under its own id.
-    watching.created(watching::of_key(scene.key("silent"))).await?;
+    watching
+        .created(watching::of_key(scene.key("silent")))
+        .await?;
     let created = watching.created(notified(scene.key("k"))).await?;
     expect::same("id", created.watch_id, 1)?;
     let mut shown = expect::revision(created.header.as_ref())?;
@@ -139,7 +141,12 @@ async fn it_comes_unasked_to_an_idle_watch(scene: Scene) -> Result<()> {
         // One may have been under way; the next tells the current revision, which nobody else moves.
         while shown < now {
             let answer = watching.next().await?;
-            let shape = (answer.watch_id, answer.events.len(), answer.created, answer.canceled);
+            let shape = (
+                answer.watch_id,
+                answer.events.len(),
+                answer.created,
+                answer.canceled,
+            );
             expect::same("shape", shape, (1, 0, false, false))?;
             let header = expect::header(answer.header.as_ref())?;
             ensure!(
@@ -164,14 +171,20 @@ async fn it_does_not_come_while_events_flow(scene: Scene) -> Result<()> {
         let now = expect::revision(put.header.as_ref())?;
         while seen < now {
             let answer = watching.next().await?;
-            ensure!(!answer.events.is_empty(), "progress between events: {answer:?}");
+            ensure!(
+                !answer.events.is_empty(),
+                "progress between events: {answer:?}"
+            );
             seen = expect::revision(answer.header.as_ref())?;
         }
     }
     // As soon as they stop, it comes.
     let answer = watching.next().await?;
     expect::same("shape", (answer.watch_id, answer.events.len()), (0, 0))?;
-    expect::same("revision", expect::revision(answer.header.as_ref())?, seen)
+    // Others write beside us.
+    let told = expect::revision(answer.header.as_ref())?;
+    ensure!(told >= seen, "progress to {told} after {seen}");
+    Ok(())
 }
 
 async fn it_comes_only_to_those_who_asked(scene: Scene) -> Result<()> {

@@ -9,7 +9,7 @@ use meridian_etcd_api::{
         ResponseOp, TxnRequest, TxnResponse, WatchCreateRequest, request_op::Request,
         response_op::Response,
     },
-    mvccpb::Event,
+    mvccpb::{Event, event::EventType},
 };
 use meridian_tests::{ask, client::Client, expect, generate::Step, watching::Watching};
 use tonic::{Code, Status};
@@ -175,8 +175,31 @@ pub(crate) async fn events(
     Ok(events)
 }
 
-/// All events that a watch can still be given, with the state that they begin from.
-pub(crate) async fn history(client: &Client) -> Result<(Vec<Event>, RangeResponse)> {
+/// What a server still knows of the past.
+#[derive(Debug, PartialEq)]
+pub(crate) struct History {
+    /// The newest compaction; 0 if there was none.
+    compacted: i64,
+    /// All events that a watch can still be given.
+    events: Vec<Event>,
+    /// What is stored now.
+    state: RangeResponse,
+}
+
+impl History {
+    /// Leaves out the deletions at the very compaction, which some releases lose.
+    pub(crate) fn without_deletions_at_the_compaction(mut self) -> Self {
+        let compacted = self.compacted;
+        self.events.retain(|event| {
+            let at = event.kv.as_ref().map_or(0, |kv| kv.mod_revision);
+            event.r#type() == EventType::Put || at != compacted
+        });
+        self
+    }
+}
+
+/// Everything that a server still knows, up to a write that this call makes.
+pub(crate) async fn history(client: &Client) -> Result<History> {
     let zero = Bytes::from_static(b"\0");
     let put = client.put(ask::put("a", "the very end")).await?;
     let last = expect::revision(put.header.as_ref())?;
@@ -190,9 +213,10 @@ pub(crate) async fn history(client: &Client) -> Result<(Vec<Event>, RangeRespons
     let mut watching = Watching::open(client);
     watching.created(all.clone()).await?;
     let mut answer = watching.next().await?;
+    let compacted = answer.compact_revision;
     if answer.canceled {
         let again = WatchCreateRequest {
-            start_revision: answer.compact_revision,
+            start_revision: compacted,
             ..all
         };
         watching.created(again).await?;
@@ -213,7 +237,11 @@ pub(crate) async fn history(client: &Client) -> Result<(Vec<Event>, RangeRespons
         })
         .await?;
     state.header = None;
-    Ok((events, state))
+    Ok(History {
+        compacted,
+        events,
+        state,
+    })
 }
 
 /// What is stored now, for a person to look at: key, change, version, lease.

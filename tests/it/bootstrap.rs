@@ -93,7 +93,18 @@ async fn linearizable_calls_are_forwarded_while_the_replica_is_built() -> Result
     let answer = eventually(SOON, "it is forwarded", || client.range(read())).await?;
     expect::same("count", answer.count, KEYS)?;
     client.put(ask::put("new", "v")).await?;
-    expect::same("own write", client.range(ask::get("new")).await?.count, 1)
+    expect::same("own write", client.range(ask::get("new")).await?.count, 1)?;
+    // All that while there was no replica: what is only served from one is refused, and says what to do.
+    expect::refused_with(
+        client.range(local("new")).await,
+        Code::Unavailable,
+        |text| text.contains("replica"),
+    )?;
+    let ready = plain_http::get(gateway.admin, "/readyz").await?;
+    ensure!(!ready.status.is_success(), "ready without a replica");
+    wan.set(Weather::Clear);
+    let answer = eventually(SOON, "the replica is whole", || client.range(local("new"))).await?;
+    expect::same("local count", answer.count, 1)
 }
 
 #[tokio::test]

@@ -2,23 +2,26 @@
 //!
 //! A status is handed out untouched, metadata and trailers included, because they are what is tested.
 
-use std::time::Duration;
+mod untouched;
+
+use std::{fs, path::Path, time::Duration};
 
 use anyhow::{Context, Result};
-use bytes::{Buf, BufMut, Bytes};
+use bytes::Bytes;
 use http::uri::PathAndQuery;
 use meridian_etcd_api::{etcdserverpb as pb, v3electionpb as election, v3lockpb as lock};
 use prost::Message;
 use tonic::{
     Request, Response, Status,
     client::Grpc,
-    codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
+    codec::Codec,
     metadata::{AsciiMetadataValue, MetadataMap},
-    transport::{Channel, Endpoint},
+    transport::{Certificate, Channel, ClientTlsConfig, Endpoint},
 };
 use tonic_prost::ProstCodec;
 
-use crate::conversation::Conversation;
+use crate::{conversation::Conversation, pki::Identity};
+use untouched::BytesCodec;
 
 /// Above every deadline a server has for one call (etcd: 5 s + 2 elections).
 const CALL_PATIENCE: Duration = Duration::from_secs(20);
@@ -236,42 +239,4 @@ calls! {
     proclaim: "/v3electionpb.Election/Proclaim", election::ProclaimRequest => election::ProclaimResponse;
     election_leader: "/v3electionpb.Election/Leader", election::LeaderRequest => election::LeaderResponse;
     resign: "/v3electionpb.Election/Resign", election::ResignRequest => election::ResignResponse;
-}
-
-/// Messages as bytes, whatever they mean.
-#[derive(Clone, Copy, Debug)]
-struct BytesCodec;
-
-impl Codec for BytesCodec {
-    type Encode = Bytes;
-    type Decode = Bytes;
-    type Encoder = Self;
-    type Decoder = Self;
-
-    fn encoder(&mut self) -> Self {
-        Self
-    }
-
-    fn decoder(&mut self) -> Self {
-        Self
-    }
-}
-
-impl Encoder for BytesCodec {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn encode(&mut self, item: Bytes, into: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        into.put(item);
-        Ok(())
-    }
-}
-
-impl Decoder for BytesCodec {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn decode(&mut self, from: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
-        Ok(Some(from.copy_to_bytes(from.remaining())))
-    }
 }

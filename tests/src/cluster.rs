@@ -1,5 +1,7 @@
 //! A real etcd cluster of one or three members, with fast timings, that can be hurt member by member.
 
+mod plan;
+
 use std::{fs, net::SocketAddr, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -12,48 +14,21 @@ use crate::{
     ports,
     process::Process,
     release::Release,
-    target::PROGRESS_INTERVAL,
     wait::{SOON, eventually, within},
 };
 
+use plan::arguments;
+pub use plan::{ClusterPlan, ClusterTls};
+
 /// Starts given up after this many port clashes in a row.
 const START_TRIES: usize = 5;
-
-/// What to start.
-#[derive(Clone, Debug)]
-pub struct ClusterPlan {
-    /// Which etcd.
-    pub release: &'static Release,
-    /// One or three.
-    pub members: usize,
-    /// Further flags for every member.
-    pub flags: Vec<String>,
-}
-
-impl ClusterPlan {
-    /// A cluster of `members` with nothing unusual about it.
-    #[must_use]
-    pub fn new(release: &'static Release, members: usize) -> Self {
-        Self {
-            release,
-            members,
-            flags: Vec::new(),
-        }
-    }
-
-    /// The same with one flag more.
-    #[must_use]
-    pub fn flag(mut self, flag: &str) -> Self {
-        self.flags.push(flag.to_owned());
-        self
-    }
-}
 
 /// A running cluster; its members and its folder go when it goes.
 #[derive(Debug)]
 pub struct Cluster {
     release: &'static Release,
     members: Vec<Member>,
+    tls: Option<ClusterTls>,
     dir: TempDir,
 }
 
@@ -117,9 +92,10 @@ impl Cluster {
             .map(|(n, [_, peer])| format!("m{n}=http://{peer}"))
             .collect();
         let initial = initial.join(",");
+        let scheme = plan.tls.as_ref().map_or("http", |_| "https");
         let members = addresses.iter().enumerate().map(|(n, [client, peer])| {
             let name = format!("m{n}");
-            let mut args = arguments(&name, *client, *peer, &initial);
+            let mut args = arguments(&name, (scheme, *client), *peer, &initial);
             args.push(format!("--data-dir={}", dir.path().join(&name).display()));
             // Other clusters of the same machine must not be taken for this one.
             args.push(format!("--initial-cluster-token={}", dir.path().display()));
@@ -127,6 +103,7 @@ impl Cluster {
                 args.push("--unsafe-no-fsync".to_owned());
             }
             args.extend(plan.flags.iter().cloned());
+            args.extend(plan.tls.iter().flat_map(ClusterTls::arguments));
             Member {
                 log: dir.path().join(format!("{name}.log")),
                 name,
@@ -138,6 +115,7 @@ impl Cluster {
         Ok(Self {
             release: plan.release,
             members: members.collect(),
+            tls: plan.tls.clone(),
             dir,
         })
     }
@@ -169,16 +147,15 @@ impl Cluster {
     }
 
     async fn member_serves(&mut self, n: usize) -> Result<()> {
-        let url = self.endpoint(n);
         eventually(SOON, "an etcd member serves linearizable reads", || {
             let ended = self.members[n]
                 .process
                 .as_mut()
                 .and_then(|process| process.ended().ok().flatten());
-            let url = url.clone();
+            let client = self.connect(n);
             async move {
                 ensure!(ended.is_none(), "it ended");
-                let client = Client::connect(&url)?;
+                let client = client?;
                 let request = pb::RangeRequest {
                     key: "health".into(),
                     ..Default::default()
@@ -236,7 +213,20 @@ impl Cluster {
     /// Client URL of member `n`.
     #[must_use]
     pub fn endpoint(&self, n: usize) -> String {
-        format!("http://{}", self.members[n].client)
+        let scheme = self.tls.as_ref().map_or("http", |_| "https");
+        format!("{scheme}://{}", self.members[n].client)
+    }
+
+    /// A client of member `n`, with the certificate it wants.
+    ///
+    /// # Errors
+    /// When a certificate cannot be read.
+    pub fn connect(&self, n: usize) -> Result<Client> {
+        let url = self.endpoint(n);
+        match &self.tls {
+            None => Client::connect(&url),
+            Some(tls) => Client::connect_tls(&url, &tls.ca, Some(&tls.client)),
+        }
     }
 
     /// Client URLs of all members.
@@ -252,7 +242,7 @@ impl Cluster {
     pub async fn leader(&self) -> Result<usize> {
         eventually(SOON, "the cluster has a leader", || async {
             for n in 0..self.members.len() {
-                let Ok(client) = Client::connect(&self.endpoint(n)) else {
+                let Ok(client) = self.connect(n) else {
                     continue;
                 };
                 let status = within(
@@ -331,25 +321,4 @@ impl Cluster {
     pub async fn recovered(&mut self, n: usize) -> Result<()> {
         self.member_serves(n).await
     }
-}
-
-fn arguments(name: &str, client: SocketAddr, peer: SocketAddr, initial: &str) -> Vec<String> {
-    [
-        format!("--name={name}"),
-        format!("--listen-client-urls=http://{client}"),
-        format!("--advertise-client-urls=http://{client}"),
-        format!("--listen-peer-urls=http://{peer}"),
-        format!("--initial-advertise-peer-urls=http://{peer}"),
-        format!("--initial-cluster={initial}"),
-        "--initial-cluster-state=new".to_owned(),
-        "--heartbeat-interval=50".to_owned(),
-        "--election-timeout=500".to_owned(),
-        "--logger=zap".to_owned(),
-        "--log-outputs=stderr".to_owned(),
-        format!(
-            "--experimental-watch-progress-notify-interval={}ms",
-            PROGRESS_INTERVAL.as_millis()
-        ),
-    ]
-    .to_vec()
 }

@@ -6,7 +6,9 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, IsCa, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, IsCa, KeyPair,
+};
 
 /// A certificate and its key, as files.
 #[derive(Clone, Debug)]
@@ -26,7 +28,9 @@ pub struct Authority {
 
 impl std::fmt::Debug for Authority {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Authority").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Authority")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 

@@ -96,6 +96,16 @@ impl Release {
             .ok_or_else(|| anyhow!("no etcd is installed: run `cargo xtask setup`"))
     }
 
+    /// Whether a watch from a compacted revision still gets the deletions made at it (etcd #19179).
+    #[must_use]
+    pub fn keeps_deletions_at_compactions(&self) -> bool {
+        let fixed = match (self.version.major, self.version.minor) {
+            (3, 4) => Version::new(3, 4, 36),
+            _ => Version::new(3, 5, 18),
+        };
+        self.version >= fixed
+    }
+
     /// Whether the server has the options and behaviour of 3.5 and later.
     #[must_use]
     pub fn since(&self, major: u32, minor: u32) -> bool {

@@ -236,6 +236,7 @@ async fn start_cluster(release: &'static Release, wish: &Wish) -> Result<Cluster
         release,
         members: wish.members,
         flags: wish.flags.clone(),
+        tls: None,
     };
     Cluster::start(&plan).await
 }
