@@ -1,6 +1,6 @@
 //! A bad network on loopback: a TCP proxy whose weather the test makes.
 //!
-//! Every connection has two pumps; a pump keeps at most [`CHUNKS_KEPT`] chunks under way, so a far end
+//! Every connection has two pumps; a pump keeps at most `CHUNKS_KEPT` chunks under way, so a far end
 //! that does not read is felt by the near one, as on a real link.
 
 use std::{

@@ -2,7 +2,7 @@
 //! replica drinks from.
 //!
 //! Invariant: what passes [`Continuity`] is contiguous and each revision passes once. Pure; it
-//! knows no transport and no keyspace beyond [`Commit`].
+//! knows no transport and no keyspace beyond the commits it carries.
 
 mod continuity;
 mod feed;
