@@ -165,7 +165,7 @@ impl Keyspace {
         let at = at.min(self.revision);
         if at > self.compacted {
             self.compacted = at;
-            self.history.forget_previous(at);
+            self.history.settle(at);
         }
     }
 

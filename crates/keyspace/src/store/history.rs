@@ -2,7 +2,10 @@
 //!
 //! Invariant: revisions are contiguous. It knows bytes and numbers, not why a change is dropped.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::Arc,
+};
 
 use crate::{Change, Event, Revision};
 
@@ -73,25 +76,32 @@ impl History {
         self.changes.range(start..)
     }
 
-    /// Forgets which records the change at `revision` replaced.
-    pub(super) fn forget_previous(&mut self, revision: Revision) {
+    /// Leaves of the change at a compacted `revision` what etcd keeps there: the last event of each
+    /// key, without the record that it replaced.
+    pub(super) fn settle(&mut self, revision: Revision) {
         let Some(at) = self.place(revision) else {
             return;
         };
         let Some(change) = self.changes.get_mut(at) else {
             return;
         };
-        let events = change.events.iter().map(|event| Event {
-            record: event.record.clone(),
-            previous: None,
-        });
-        let forgetful = Arc::new(Change {
+        let mut later = HashSet::new();
+        let last = change.events.iter().rev();
+        let last = last.filter(|event| later.insert(event.record.key()));
+        let mut events: Vec<Event> = last
+            .map(|event| Event {
+                record: event.record.clone(),
+                previous: None,
+            })
+            .collect();
+        events.reverse();
+        let settled = Arc::new(Change {
             revision,
-            events: events.collect(),
+            events: events.into(),
         });
         self.bytes -= weight(change);
-        self.bytes += weight(&forgetful);
-        *change = forgetful;
+        self.bytes += weight(&settled);
+        *change = settled;
     }
 
     fn place(&self, revision: Revision) -> Option<usize> {

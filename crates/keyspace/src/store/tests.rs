@@ -269,6 +269,20 @@ fn range_options_follow_etcd() {
     check(part(b"d", b"b"), " | 0");
 }
 
+/// Found by the differential test, seed 3795205153390781215: one transaction put a key and then
+/// deleted from a key on; etcd keeps only the deletion of a compacted revision.
+#[test]
+fn of_a_compacted_revision_the_last_event_of_each_key_is_left() {
+    let mut keyspace = keyspace(&["a=1 b=1", "a=2 b=2 -a"]);
+    keyspace.compact(rev(3));
+    let change = keyspace.change(rev(3)).unwrap();
+    let left = change.events.iter();
+    let left: Vec<_> = left
+        .map(|e| (e.record.key(), e.record.is_tombstone()))
+        .collect();
+    assert_eq!(left, [(&b"b"[..], false), (&b"a"[..], true)]);
+}
+
 #[test]
 fn compaction_keeps_the_revision_it_names_and_drops_those_below() {
     let mut keyspace = keyspace(&["a=1 b=1", "a=2", "-b", "b=3", "-a"]);
@@ -494,6 +508,14 @@ fn check_history(
             expected
                 .iter_mut()
                 .for_each(|(_, previous)| *previous = None);
+            let later = expected.clone();
+            let mut place = 0;
+            expected.retain(|(record, _)| {
+                place += 1;
+                !later[place..]
+                    .iter()
+                    .any(|(other, _)| other.key() == record.key())
+            });
         }
         assert_eq!(events, expected);
     }
