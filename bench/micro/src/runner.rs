@@ -207,7 +207,7 @@ fn per_call<I>(calls: usize, mut make: impl FnMut() -> I, mut call: impl FnMut(&
 
 /// CPU time of this process's first thread, of which there is no other; exact to a scheduler tick
 /// of a few milliseconds.
-fn cpu_time() -> Duration {
+pub(crate) fn cpu_time() -> Duration {
     let stat = fs::read_to_string("/proc/self/schedstat").unwrap_or_default();
     let nanos = stat.split(' ').next().and_then(|nanos| nanos.parse().ok());
     Duration::from_nanos(nanos.expect("Linux tells a process's CPU time in /proc/self/schedstat"))

@@ -1,0 +1,4 @@
+//! Hostile bytes for the decoder `changes`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| meridian_revlog_fuzz::changes(data));
