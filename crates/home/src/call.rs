@@ -7,7 +7,7 @@ use std::{pin::Pin, time::Instant};
 
 use bytes::Bytes;
 use futures_core::stream::BoxStream;
-use meridian_etcd_api::Method;
+use meridian_etcd_api::{EtcdError, Method};
 use tonic::{Code, Status, metadata::MetadataMap};
 
 /// One unary call.
@@ -87,7 +87,31 @@ pub struct CallError {
     pub fate: Fate,
 }
 
+/// The text by which etcd's Go client knows that a write did not leave and may be sent again; it
+/// compares the whole text.
+pub const NO_CONNECTION: &str = "there is no connection available";
+
 impl CallError {
+    /// Nothing could be reached in time; nothing was sent.
+    pub fn no_connection() -> Self {
+        Self::new(Code::Unavailable, NO_CONNECTION, Fate::NotSent)
+    }
+
+    /// The way broke under a call that was sent: what etcd tells of a lost connection.
+    pub fn connection_lost() -> Self {
+        let told = EtcdError::TIMEOUT_DUE_TO_CONNECTION_LOST;
+        Self::new(told.code(), told.message(), Fate::Unknown)
+    }
+
+    /// The client's deadline passed.
+    pub fn deadline_passed(fate: Fate) -> Self {
+        Self::new(
+            Code::DeadlineExceeded,
+            EtcdError::DEADLINE_EXCEEDED.message(),
+            fate,
+        )
+    }
+
     /// A failure with no metadata.
     pub fn new(code: Code, message: impl Into<String>, fate: Fate) -> Self {
         Self {

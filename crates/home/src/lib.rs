@@ -17,7 +17,7 @@ use meridian_keyspace::{Change, Commit, KeyRange, Record, Revision};
 use serde::Serialize;
 
 pub use call::{Call, CallError, Fate, Replies, Reply, StreamCall};
-pub use meridian_etcd_api::Method;
+pub use meridian_etcd_api::{EtcdError, Method};
 
 /// The cluster that accepts writes.
 #[async_trait]
@@ -45,6 +45,15 @@ pub trait Home: Send + Sync + 'static {
     /// No leader, no connection, no answer in time; [`CallError::means_auth_required`] when the
     /// home wants credentials.
     async fn read_index(&self) -> Result<Facts, CallError>;
+
+    /// As [`Home::read_index`], with the same promise, but nobody waits for the answer: it may be
+    /// held back a little to share one question with others (the region's members share one).
+    ///
+    /// # Errors
+    /// As for [`Home::read_index`].
+    async fn shared_read_index(&self) -> Result<Facts, CallError> {
+        self.read_index().await
+    }
 
     /// The whole keyspace at one revision, in pages.
     ///

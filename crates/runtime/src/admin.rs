@@ -6,7 +6,8 @@
 //! does not know what is behind its routes.
 
 use std::{
-    convert::Infallible, io, net::SocketAddr, sync::Arc, thread::JoinHandle, time::Duration,
+    convert::Infallible, future::Future, io, net::SocketAddr, pin::Pin, sync::Arc,
+    thread::JoinHandle, time::Duration,
 };
 
 use bytes::Bytes;
@@ -14,7 +15,7 @@ use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Semaphore};
 
 use crate::{
     TaskGroup,
@@ -33,7 +34,18 @@ const DRAIN: Duration = Duration::from_secs(1);
 /// Request heads here are a few hundred bytes; hyper's least is 8 KiB.
 const HEAD_BYTES_MAX: usize = 16 << 10;
 
-const ROUTES: &str = "routes: /healthz /readyz /metrics /status.json\n";
+/// Asking every node of every region takes the longest round trip and a node's own moment; nodes
+/// that take longer are told of as missing, so the gatherer answers in time by itself.
+pub const STATUS_ALL_DEADLINE: Duration = Duration::from_secs(3);
+
+/// One gathering asks every node; two at once serve two people, more would be a flood.
+const GATHERINGS_MAX: usize = 2;
+
+const ROUTES: &str = "routes: /healthz /readyz /metrics /status.json /status-all.json\n";
+
+const TEXT: &str = "text/plain; charset=utf-8";
+
+const JSON: &str = "application/json";
 
 /// Whether this node should get traffic.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +56,9 @@ pub enum Readiness {
     NotReady(String),
 }
 
+/// The status of all nodes, being gathered: a JSON document, or why there is none.
+pub type Gathering = Pin<Box<dyn Future<Output = Result<String, String>> + Send>>;
+
 /// What the routes answer; each is called on the admin thread and must not block.
 pub struct Routes {
     /// `/readyz`.
@@ -52,6 +67,16 @@ pub struct Routes {
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
     /// `/status.json`: a JSON document.
     pub status: Box<dyn Fn() -> String + Send + Sync>,
+    /// `/status-all.json`: begins to gather; dropped after [`STATUS_ALL_DEADLINE`]. It is polled on
+    /// the admin thread, so what takes long or needs the runtime's timers belongs in a task of its
+    /// own.
+    pub status_all: Box<dyn Fn() -> Gathering + Send + Sync>,
+}
+
+/// The routes of a running server.
+struct Served {
+    routes: Routes,
+    gatherings: Semaphore,
 }
 
 /// A running admin server.
@@ -76,11 +101,15 @@ pub fn serve(listener: TcpListener, routes: Routes) -> io::Result<AdminServer> {
         let _entered = runtime.enter();
         TcpListener::from_std(listener)?
     };
+    let served = Arc::new(Served {
+        routes,
+        gatherings: Semaphore::new(GATHERINGS_MAX),
+    });
     let tasks = TaskGroup::root("admin");
     let group = tasks.clone();
     let thread = std::thread::Builder::new()
         .name("admin".to_owned())
-        .spawn(move || runtime.block_on(run(listener, Arc::new(routes), group)))?;
+        .spawn(move || runtime.block_on(run(listener, served, group)))?;
     Ok(AdminServer {
         address,
         tasks,
@@ -103,26 +132,26 @@ impl AdminServer {
     }
 }
 
-async fn run(listener: TcpListener, routes: Arc<Routes>, tasks: TaskGroup) {
+async fn run(listener: TcpListener, served: Arc<Served>, tasks: TaskGroup) {
     let limits = Limits {
         connections: CONNECTIONS_MAX,
     };
     let acceptor = accept::serve("http", listener, limits, &tasks, move |connection| {
-        answer_one(connection, routes.clone())
+        answer_one(connection, served.clone())
     });
     tasks.token().cancelled().await;
     acceptor.drain(DRAIN).await;
 }
 
-async fn answer_one(connection: Connection, routes: Arc<Routes>) {
+async fn answer_one(connection: Connection, served: Arc<Served>) {
     let Connection {
         stream,
         peer: _,
         draining: _,
     } = connection;
     let service = service_fn(move |request: Request<Incoming>| {
-        let response = respond(&request, &routes);
-        async move { Ok::<_, Infallible>(response) }
+        let served = served.clone();
+        async move { Ok::<_, Infallible>(respond(&request, &served).await) }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -134,8 +163,7 @@ async fn answer_one(connection: Connection, routes: Arc<Routes>) {
     let _ = tokio::time::timeout(CONNECTION_DEADLINE, served).await;
 }
 
-fn respond<B>(request: &Request<B>, routes: &Routes) -> Response<Full<Bytes>> {
-    const TEXT: &str = "text/plain; charset=utf-8";
+async fn respond<B>(request: &Request<B>, served: &Served) -> Response<Full<Bytes>> {
     const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         let mut refused = reply(
@@ -148,6 +176,7 @@ fn respond<B>(request: &Request<B>, routes: &Routes) -> Response<Full<Bytes>> {
             .insert(header::ALLOW, header::HeaderValue::from_static("GET, HEAD"));
         return refused;
     }
+    let routes = &served.routes;
     match request.uri().path() {
         "/healthz" => reply(StatusCode::OK, TEXT, "ok\n".into()),
         "/readyz" => match (routes.ready)() {
@@ -155,8 +184,21 @@ fn respond<B>(request: &Request<B>, routes: &Routes) -> Response<Full<Bytes>> {
             Readiness::NotReady(why) => reply(StatusCode::SERVICE_UNAVAILABLE, TEXT, why + "\n"),
         },
         "/metrics" => reply(StatusCode::OK, PROMETHEUS, (routes.metrics)()),
-        "/status.json" => reply(StatusCode::OK, "application/json", (routes.status)()),
+        "/status.json" => reply(StatusCode::OK, JSON, (routes.status)()),
+        "/status-all.json" => gather(served).await,
         _ => reply(StatusCode::NOT_FOUND, TEXT, ROUTES.to_owned()),
+    }
+}
+
+async fn gather(served: &Served) -> Response<Full<Bytes>> {
+    let unavailable = |why: &str| reply(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("{why}\n"));
+    let Ok(_turn) = served.gatherings.try_acquire() else {
+        return unavailable("others are asking all nodes already; ask again");
+    };
+    match tokio::time::timeout(STATUS_ALL_DEADLINE, (served.routes.status_all)()).await {
+        Ok(Ok(document)) => reply(StatusCode::OK, JSON, document),
+        Ok(Err(why)) => unavailable(&why),
+        Err(_) => unavailable("not gathered in time; ask again, or ask a node of another region"),
     }
 }
 

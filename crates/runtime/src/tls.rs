@@ -5,7 +5,7 @@
 //! error names the file, what is wrong with it and what would be right. It does not know who
 //! listens or connects.
 
-mod pem;
+pub mod pem;
 mod reload;
 
 use std::{
@@ -61,7 +61,8 @@ pub struct TlsError {
 }
 
 impl TlsError {
-    fn new(path: &Path, problem: impl ToString, remedy: &'static str) -> Self {
+    /// Says what is wrong with a file and what would be right.
+    pub fn new(path: &Path, problem: impl ToString, remedy: &'static str) -> Self {
         Self {
             path: path.to_owned(),
             problem: problem.to_string(),
@@ -115,7 +116,8 @@ pub fn client_config(
     Reloading::new(files, move || read_client(&ca, identity.as_ref()))
 }
 
-fn provider() -> Arc<CryptoProvider> {
+/// The one provider, for configurations that are made elsewhere.
+pub fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
@@ -179,7 +181,11 @@ fn mismatch(identity: &Identity, error: rustls::Error) -> TlsError {
     )
 }
 
-fn authorities(ca: &Path) -> Result<RootCertStore, TlsError> {
+/// The authorities in a PEM file; at least one.
+///
+/// # Errors
+/// [`TlsError`] if the file has none that can be a root.
+pub fn authorities(ca: &Path) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
     let (added, _) = roots.add_parsable_certificates(pem::certificates(ca)?);
     if added == 0 {

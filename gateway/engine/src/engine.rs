@@ -49,7 +49,7 @@ pub struct EngineConfig {
 }
 
 impl EngineConfig {
-    /// The defaults for a node: 256 MiB or a million revisions of history, a probe every 250 ms,
+    /// The defaults for a node: 256 MiB or a million revisions of history, a probe every 100 ms,
     /// no leader after 3 s, progress every 10 minutes (etcd's own interval).
     pub fn new(node: impl Into<String>, region: impl Into<String>) -> Self {
         Self {
@@ -59,7 +59,7 @@ impl EngineConfig {
                 bytes: 256 << 20,
                 revisions: 1_000_000,
             },
-            probe_interval: Duration::from_millis(250),
+            probe_interval: Duration::from_millis(100),
             no_leader_after: Duration::from_secs(3),
             progress_interval: Duration::from_secs(600),
         }
@@ -167,6 +167,17 @@ impl Engine {
     /// The home that calls go to.
     pub fn home(&self) -> &Arc<dyn Home> {
         &self.home
+    }
+
+    /// The complete replica, none before the first is: what joiners of a relay are served from.
+    pub fn replica(&self) -> Option<Arc<SharedKeyspace>> {
+        self.replica.load_full()
+    }
+
+    /// Counts how often the home turned out to be another cluster, or to have gone back in time:
+    /// what the log held until then is not of this home.
+    pub fn home_replaced(&self) -> watch::Receiver<u64> {
+        self.home_replaced.subscribe()
     }
 
     /// What a response header says now: the home cluster's id, this gateway's member id, the

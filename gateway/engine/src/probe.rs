@@ -42,6 +42,18 @@ pub(crate) struct Probe {
 
 type Outcome = Result<Probe, CallError>;
 
+/// Who waits for a probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Urgency {
+    /// Reads.
+    Awaited,
+    /// Nobody: it tells how fresh an idle replica is, and may share its way with others.
+    Idle,
+}
+
+/// A probe's batch, what came back, how long it took, and who waited.
+type Answered = (Arc<Batch>, Outcome, Duration, Urgency);
+
 /// The reads that wait for the same probe.
 struct Batch {
     done: watch::Sender<Option<Outcome>>,
@@ -96,8 +108,9 @@ impl Probes {
                 biased;
                 () = stop.cancelled() => return,
                 Some(answered) = under_way.next(), if !under_way.is_empty() => {
-                    let (batch, outcome, took): (Arc<Batch>, Outcome, Duration) = answered;
-                    if outcome.is_ok() {
+                    let (batch, outcome, took, urgency): Answered = answered;
+                    // A probe that shares its way with a region's waits for the others.
+                    if outcome.is_ok() && urgency == Urgency::Awaited {
                         pacer.measured(took);
                     }
                     seen(&outcome, took);
@@ -138,18 +151,29 @@ impl Probes {
         &self,
         home: &'a dyn Home,
         pacer: &mut Pacer,
-    ) -> impl Future<Output = (Arc<Batch>, Outcome, Duration)> + use<'a> {
+    ) -> impl Future<Output = Answered> + use<'a> {
         let batch = std::mem::replace(&mut *self.next.lock(), Batch::new());
+        // Who joins from now on joins the next one, so this count is final.
+        let urgency = match batch.done.receiver_count() {
+            0 => Urgency::Idle,
+            _ => Urgency::Awaited,
+        };
         let sent = Instant::now();
         pacer.departed(sent);
         async move {
-            let answer = tokio::time::timeout(PROBE_DEADLINE, home.read_index()).await;
+            let asked = async {
+                match urgency {
+                    Urgency::Awaited => home.read_index().await,
+                    Urgency::Idle => home.shared_read_index().await,
+                }
+            };
+            let answer = tokio::time::timeout(PROBE_DEADLINE, asked).await;
             let outcome = match answer {
                 Ok(Ok(facts)) => Ok(Probe { sent, facts }),
                 Ok(Err(error)) => Err(error),
                 Err(_) => Err(unanswered()),
             };
-            (batch, outcome, sent.elapsed())
+            (batch, outcome, sent.elapsed(), urgency)
         }
     }
 }

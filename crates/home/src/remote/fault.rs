@@ -14,10 +14,6 @@ use tonic::{Code, Status};
 
 use crate::{CallError, Fate};
 
-/// The text by which etcd's Go client knows that a write did not leave and may be sent again; it
-/// compares the whole text.
-pub(super) const NO_CONNECTION: &str = "there is no connection available";
-
 /// The way to the home failed a call.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Fault {
@@ -57,7 +53,7 @@ impl Fault {
     pub(super) fn to_call_error(&self) -> CallError {
         match self {
             Self::NotSent(_) => no_connection(),
-            Self::Lost(_) => unknown(EtcdError::TIMEOUT_DUE_TO_CONNECTION_LOST),
+            Self::Lost(_) => CallError::connection_lost(),
             Self::NotGrpc(_) => CallError::new(Code::Unavailable, self.to_string(), Fate::Unknown),
         }
     }
@@ -65,7 +61,7 @@ impl Fault {
 
 /// No endpoint could be reached in time.
 pub(super) fn no_connection() -> CallError {
-    CallError::new(Code::Unavailable, NO_CONNECTION, Fate::NotSent)
+    CallError::no_connection()
 }
 
 /// The home did not answer in time, by our bound; etcd says the same by its own.
@@ -75,11 +71,7 @@ pub(super) fn no_answer() -> CallError {
 
 /// The client's deadline passed while the call was under way.
 pub(super) fn deadline_passed(fate: Fate) -> CallError {
-    CallError::new(
-        Code::DeadlineExceeded,
-        EtcdError::DEADLINE_EXCEEDED.message(),
-        fate,
-    )
+    CallError::deadline_passed(fate)
 }
 
 /// A gRPC outcome as tonic reports it: the home's own answer unless a [`Fault`] caused it.

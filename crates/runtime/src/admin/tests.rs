@@ -10,6 +10,14 @@ use std::{
 use super::*;
 
 fn start(ready: Arc<AtomicBool>) -> AdminServer {
+    let nodes = || Ok("{\"nodes\":[]}".to_owned());
+    start_with(ready, Box::new(move || Box::pin(async move { nodes() })))
+}
+
+fn start_with(
+    ready: Arc<AtomicBool>,
+    status_all: Box<dyn Fn() -> Gathering + Send + Sync>,
+) -> AdminServer {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -23,6 +31,7 @@ fn start(ready: Arc<AtomicBool>) -> AdminServer {
         }),
         metrics: Box::new(|| "reads_total 1\n".into()),
         status: Box::new(|| "{\"node\":\"gw-1\"}".into()),
+        status_all,
     };
     serve(listener, routes).unwrap()
 }
@@ -57,6 +66,7 @@ fn every_route_answers() {
     check(&admin, "GET /readyz", 200, "\r\n\r\nreplica complete\n");
     check(&admin, "GET /metrics", 200, "reads_total 1\n");
     check(&admin, "GET /status.json", 200, "{\"node\":\"gw-1\"}");
+    check(&admin, "GET /status-all.json", 200, "{\"nodes\":[]}");
     check(&admin, "HEAD /healthz", 200, "\r\n\r\n");
     admin.stop();
 }
@@ -76,4 +86,41 @@ fn a_stop_closes_the_port() {
     let address = admin.address();
     admin.stop();
     assert!(TcpStream::connect(address).is_err());
+}
+
+#[test]
+fn why_nothing_can_be_gathered_is_told() {
+    let why = || Err("no hub can be reached".to_owned());
+    let admin = start_with(
+        Arc::default(),
+        Box::new(move || Box::pin(async move { why() })),
+    );
+    let end = "\r\n\r\nno hub can be reached\n";
+    check(&admin, "GET /status-all.json", 503, end);
+    admin.stop();
+}
+
+#[test]
+fn gathering_has_an_end_and_holds_up_no_probe() {
+    let (begun, seen) = std::sync::mpsc::channel();
+    let admin = start_with(
+        Arc::default(),
+        Box::new(move || {
+            begun.send(()).unwrap();
+            Box::pin(std::future::pending())
+        }),
+    );
+    std::thread::scope(|threads| {
+        for _ in 0..GATHERINGS_MAX {
+            let end = "ask a node of another region\n";
+            threads.spawn(|| check(&admin, "GET /status-all.json", 503, end));
+        }
+        for _ in 0..GATHERINGS_MAX {
+            seen.recv_timeout(CONNECTION_DEADLINE).unwrap();
+        }
+        check(&admin, "GET /healthz", 200, "\r\n\r\nok\n");
+        let end = "others are asking all nodes already; ask again\n";
+        check(&admin, "GET /status-all.json", 503, end);
+    });
+    admin.stop();
 }

@@ -13,7 +13,10 @@ use super::TlsError;
 const FILE_BYTES_MAX: u64 = 4 << 20;
 
 /// Every certificate in the file; at least one.
-pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+///
+/// # Errors
+/// [`TlsError`] if the file cannot be read or has none.
+pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     const REMEDY: &str = "give a PEM file with -----BEGIN CERTIFICATE----- blocks";
     let text = contents(path)?;
     let parsed: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
@@ -25,7 +28,10 @@ pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, 
 }
 
 /// The first private key in the file.
-pub(super) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+///
+/// # Errors
+/// [`TlsError`] if the file cannot be read, or has none that is not encrypted.
+pub fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
     let text = contents(path)?;
     PrivateKeyDer::from_pem_slice(&text).map_err(|error| match error {
         pem::Error::NoItemsFound if is_encrypted(&text) => TlsError::new(

@@ -39,7 +39,11 @@ struct State<T> {
 type Stamps = Vec<Option<(SystemTime, u64)>>;
 
 impl<T> Reloading<T> {
-    pub(super) fn new(
+    /// What `make` makes of `files`, now and whenever they change.
+    ///
+    /// # Errors
+    /// What `make` says the first time; later it is logged, and the last good value kept.
+    pub fn new(
         files: Vec<PathBuf>,
         make: impl Fn() -> Result<T, TlsError> + Send + Sync + 'static,
     ) -> Result<Self, TlsError> {
@@ -61,7 +65,8 @@ impl<T> Reloading<T> {
         self.current_at(Instant::now())
     }
 
-    pub(super) fn current_at(&self, now: Instant) -> Arc<T> {
+    /// As [`Reloading::current`], at a time of the caller's (tests move it).
+    pub fn current_at(&self, now: Instant) -> Arc<T> {
         let mut state = self.state.lock();
         if now.saturating_duration_since(state.looked_at) >= LOOK_INTERVAL {
             state.looked_at = now;
