@@ -2,9 +2,11 @@
 //!
 //! Invariant: printing and parsing agree. It resolves no name.
 
-use std::{fmt, net::Ipv6Addr, str::FromStr};
+use std::{fmt, str::FromStr};
 
 use serde::{Serialize, Serializer};
+
+use crate::host_port::{HostPort, HostPortError};
 
 /// Whether a connection is encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -19,9 +21,7 @@ pub enum Scheme {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Endpoint {
     scheme: Scheme,
-    /// A name or an address; an IPv6 address without its brackets.
-    host: String,
-    port: u16,
+    at: HostPort,
 }
 
 /// Why a text is no client URL.
@@ -55,12 +55,12 @@ impl Endpoint {
 
     /// Its host: a name or an address, IPv6 without brackets.
     pub fn host(&self) -> &str {
-        &self.host
+        self.at.host()
     }
 
     /// Its port, never 0.
     pub fn port(&self) -> u16 {
-        self.port
+        self.at.port()
     }
 }
 
@@ -81,35 +81,13 @@ impl FromStr for Endpoint {
         if authority.contains('@') {
             return Err(EndpointError::Credentials);
         }
-        let (host, port) = split_port(authority)?;
-        let port = port
-            .parse()
-            .ok()
-            .filter(|port| *port != 0)
-            .ok_or(EndpointError::Port)?;
-        Ok(Self { scheme, host, port })
+        let at = authority.parse().map_err(|error| match error {
+            // A scheme in the authority would be a second one: no host has a colon and slashes.
+            HostPortError::Scheme | HostPortError::Host => EndpointError::Host,
+            HostPortError::Port => EndpointError::Port,
+        })?;
+        Ok(Self { scheme, at })
     }
-}
-
-/// The host (checked, in lower case) and the text of the port.
-fn split_port(authority: &str) -> Result<(String, &str), EndpointError> {
-    if let Some(rest) = authority.strip_prefix('[') {
-        let (host, port) = rest.split_once(']').ok_or(EndpointError::Host)?;
-        let host: Ipv6Addr = host.parse().map_err(|_| EndpointError::Host)?;
-        return Ok((
-            host.to_string(),
-            port.strip_prefix(':').ok_or(EndpointError::Port)?,
-        ));
-    }
-    let (host, port) = match authority.rsplit_once(':') {
-        Some((host, port)) => (host, port),
-        None => (authority, ""),
-    };
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-    if host.is_empty() || !host.chars().all(allowed) {
-        return Err(EndpointError::Host);
-    }
-    Ok((host.to_ascii_lowercase(), port))
 }
 
 impl fmt::Display for Endpoint {
@@ -118,10 +96,7 @@ impl fmt::Display for Endpoint {
             Scheme::Http => "http",
             Scheme::Https => "https",
         };
-        match self.host.contains(':') {
-            true => write!(f, "{scheme}://[{}]:{}", self.host, self.port),
-            false => write!(f, "{scheme}://{}:{}", self.host, self.port),
-        }
+        write!(f, "{scheme}://{}", self.at)
     }
 }
 

@@ -9,12 +9,22 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use config::{Config, ConfigError, Environment, File, FileFormat, Value};
+use config::{Config, ConfigError, Environment, File, FileFormat, Value, ValueKind};
 
 use crate::{problem::Problems, read, schema::Conf};
 
 const DEFAULTS: &str = include_str!("layers/defaults.toml");
-const DEFAULTS_GATEWAY: &str = include_str!("layers/defaults_gateway.toml");
+
+/// The defaults of a table are a layer only where the file or the environment has that table.
+const DEFAULTS_OF: [(&str, &str); 4] = [
+    ("home", include_str!("layers/defaults_home.toml")),
+    ("hub", include_str!("layers/defaults_hub.toml")),
+    ("link", include_str!("layers/defaults_link.toml")),
+    ("gateway", include_str!("layers/defaults_gateway.toml")),
+];
+
+/// Those of a link that leads to hubs.
+const DEFAULTS_UPLINK: &str = include_str!("layers/defaults_uplink.toml");
 
 /// Where Linux tells the host's name.
 const HOST_NAME: &str = "/proc/sys/kernel/hostname";
@@ -163,10 +173,24 @@ fn merge(text: &str, around: &Surroundings) -> Result<HashMap<String, Value>, Co
     if let Some(host_name) = &around.host_name {
         defaults = defaults.set_default("node.name", host_name.as_str())?;
     }
-    if given.cache.clone().into_table()?.contains_key("gateway") {
-        defaults = defaults.add_source(File::from_str(DEFAULTS_GATEWAY, FileFormat::Toml));
+    for text in defaults_for(&given.cache.clone().into_table()?) {
+        defaults = defaults.add_source(File::from_str(text, FileFormat::Toml));
     }
     defaults.add_source(given).build()?.cache.into_table()
+}
+
+fn defaults_for(given: &HashMap<String, Value>) -> Vec<&'static str> {
+    let of_table = DEFAULTS_OF
+        .iter()
+        .filter(|(table, _)| given.contains_key(*table));
+    let mut texts: Vec<_> = of_table.map(|(_, text)| *text).collect();
+    let link = given.get("link").map(|link| &link.kind);
+    let leads_to_hubs = matches!(link, Some(ValueKind::Table(link)) if link.contains_key("hubs"));
+    // A hub's own link section has no listener: its readers come to `hub.listen`.
+    if leads_to_hubs && !given.contains_key("hub") {
+        texts.push(DEFAULTS_UPLINK);
+    }
+    texts
 }
 
 fn syntax(text: &str, path: &Path, error: &toml::de::Error) -> LoadError {

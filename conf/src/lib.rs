@@ -6,6 +6,7 @@
 //! and what would be right. It opens no port and knows no room: rooms take plain values.
 
 mod endpoint;
+mod host_port;
 mod layers;
 mod problem;
 mod read;
@@ -14,12 +15,14 @@ mod section;
 mod values;
 
 pub use endpoint::{Endpoint, Scheme};
+pub use host_port::{HostPort, HostPortError};
 pub use layers::{LoadError, Surroundings, load, parse};
 pub use problem::{Problem, Problems};
 pub use schema::{
-    Admin, Advertise, ClientTls, Conf, Etcd, FilePair, Gateway, Home, Log, LogFormat, Node,
-    Replica, ServerTls,
+    Admin, Advertise, ClientTls, Conf, Congestion, Etcd, FilePair, Gateway, Home, Hub, Link,
+    LinkWindow, Log, LogFormat, Node, Replica, Roles, ServerTls, Uplink,
 };
+pub use values::check_name;
 
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,11 @@
 //! What a configuration holds once it has been read: types that cannot be wrong.
 //!
 //! Each field says its unit, its default and its effect; the defaults themselves are in
-//! `layers/defaults.toml` and `layers/defaults_gateway.toml`. Serialising gives the schema back,
-//! so that `effective` can be read again.
+//! `layers/defaults*.toml`. Serialising gives the schema back, so that `effective` can be read
+//! again.
+
+mod link;
+mod roles;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -10,15 +13,16 @@ use serde::{Serialize, Serializer};
 
 use crate::endpoint::Endpoint;
 
+pub use link::{Congestion, Hub, Link, LinkWindow, Uplink};
+pub use roles::Roles;
+
 /// The configuration of one node.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conf {
     /// Who this node is.
     pub node: Node,
-    /// The cluster that accepts writes.
-    pub home: Home,
-    /// The gateway role; every node has it until there are others.
-    pub gateway: Gateway,
+    /// What it does, and by which way it comes to the home.
+    pub roles: Roles,
     /// The admin port.
     pub admin: Admin,
     /// What is logged.
@@ -141,7 +145,8 @@ pub struct Replica {
     pub history_bytes: u64,
     /// Revisions of history kept; default 1000000. Older reads and watches go to the home.
     pub history_revisions: u64,
-    /// How often the home is asked for its revision when nothing else does; default 250ms.
+    /// How often the home is asked for its revision when nothing else does, once for all of a
+    /// region behind a hub; default 100ms.
     #[serde(serialize_with = "duration")]
     pub probe_interval: Duration,
     /// How stale the replica may be for `/readyz` to answer 200; default 10s.
@@ -152,7 +157,7 @@ pub struct Replica {
 /// The admin port.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Admin {
-    /// Where `/healthz`, `/readyz`, `/metrics` and `/status.json` are; default 127.0.0.1:19379;
+    /// Where `/healthz`, `/readyz`, `/metrics`, `/status.json` and `/status-all.json` are; default 127.0.0.1:19379;
     /// port 0 takes a free one. No TLS, no passwords: keep it off public networks.
     pub listen: SocketAddr,
 }
@@ -174,13 +179,6 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
-}
-
-impl Conf {
-    /// The configuration in effect, as TOML that can be read again.
-    pub fn effective(&self) -> String {
-        toml::to_string(self).expect("every value of the schema has a TOML form")
-    }
 }
 
 fn duration<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

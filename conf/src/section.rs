@@ -3,14 +3,16 @@
 //! Invariant: a reader that gives `None` has reported at least one problem; reading goes on, so
 //! that all of them are seen. Keys that no reader asked for are reported when the section ends.
 
+mod nearest;
+mod origin;
+
 use std::{cell::RefCell, collections::HashMap};
 
 use config::{Value, ValueKind};
 
 use crate::problem::Problem;
-
-/// What [`config`] calls the origin of a value from the environment.
-const ENVIRONMENT: &str = "the environment";
+use nearest::nearest;
+use origin::{comes_from_environment, first_from_environment, whole_path};
 
 /// Why a value is not accepted.
 pub(crate) struct Wrong {
@@ -43,7 +45,7 @@ pub(crate) struct Raw {
 
 impl Raw {
     fn new(value: Value) -> Self {
-        let from_environment = value.origin() == Some(ENVIRONMENT);
+        let from_environment = origin::is_environment(&value);
         Self {
             kind: value.kind,
             from_environment,
@@ -62,6 +64,28 @@ impl<'a> Section<'a> {
             known: Vec::new(),
             problems,
         }
+    }
+
+    /// Whether there is something at `path`, to be read or not.
+    pub(crate) fn has(&self, path: &[&str]) -> bool {
+        let mut table = &self.table;
+        for (depth, key) in path.iter().enumerate() {
+            match table.get(*key).map(|value| &value.kind) {
+                Some(_) if depth + 1 == path.len() => return true,
+                Some(ValueKind::Table(inner)) => table = inner,
+                Some(_) | None => return false,
+            }
+        }
+        false
+    }
+
+    /// The first value below `key` that the environment sets, should there be one.
+    pub(crate) fn set_by_environment(&self, key: &str) -> Option<String> {
+        let value = self.table.get(key)?;
+        first_from_environment(value).map(|below| match below.is_empty() {
+            true => key.to_owned(),
+            false => format!("{key}.{below}"),
+        })
     }
 
     /// Reads a table that need not be there; `Some(None)` if it is not.
@@ -227,25 +251,6 @@ impl<'a> Section<'a> {
     }
 }
 
-fn comes_from_environment(value: &Value) -> bool {
-    match &value.kind {
-        // A table has no origin of its own; name the environment if it made all of it.
-        ValueKind::Table(table) => !table.is_empty() && table.values().all(comes_from_environment),
-        _ => value.origin() == Some(ENVIRONMENT),
-    }
-}
-
-/// The path down to the first value, so that the variable that set it can be named.
-fn whole_path(key: &str, value: &Value) -> String {
-    match &value.kind {
-        ValueKind::Table(table) => match table.iter().min_by_key(|(inner, _)| *inner) {
-            Some((inner, value)) => format!("{key}.{}", whole_path(inner, value)),
-            None => key.to_owned(),
-        },
-        _ => key.to_owned(),
-    }
-}
-
 fn entries(raw: Raw) -> Vec<Raw> {
     let Raw {
         kind,
@@ -288,31 +293,4 @@ pub(crate) fn not_a(wanted: &str, found: &ValueKind) -> String {
         ValueKind::Array(_) => "a list",
     };
     format!("is {found}, not {wanted}")
-}
-
-/// The known key that `key` is most likely a slip of.
-fn nearest(key: &str, known: &[&'static str]) -> Option<&'static str> {
-    // One slip in three letters: more and the suggestion would be a guess.
-    let slips_max = (key.chars().count() / 3).max(1);
-    let with_slips = known.iter().map(|known| (slips(key, known), *known));
-    with_slips
-        .filter(|(slips, _)| *slips <= slips_max)
-        .min()
-        .map(|(_, known)| known)
-}
-
-/// Insertions, deletions and changes of one character between the two, case aside.
-fn slips(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.to_lowercase().chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let change = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = change.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }

@@ -3,6 +3,7 @@
 
 mod fields;
 mod layering;
+mod roles;
 
 use std::{collections::HashMap, path::Path};
 
@@ -37,6 +38,15 @@ fn read(text: &str, environment: &[(&str, &str)]) -> Result<Conf, LoadError> {
 
 fn good(text: &str) -> Conf {
     read(text, &[]).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The gateway of a text that is right.
+fn gateway(text: &str) -> Gateway {
+    let conf = good(text);
+    let gateway = conf.roles.gateway();
+    gateway
+        .unwrap_or_else(|| panic!("no gateway in:\n{text}"))
+        .clone()
 }
 
 /// The lines of the report on `text`.

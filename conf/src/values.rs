@@ -14,7 +14,8 @@ use config::ValueKind;
 
 use crate::{
     endpoint::Endpoint,
-    schema::LogFormat,
+    host_port::HostPort,
+    schema::{Congestion, LogFormat},
     section::{Raw, Wrong, not_a},
 };
 
@@ -32,22 +33,41 @@ fn text<'a>(raw: &'a Raw, right: &str) -> Result<&'a str, Wrong> {
     }
 }
 
-pub(crate) fn name(raw: &Raw) -> Result<String, Wrong> {
-    const RIGHT: &str = "give 1 to 63 letters, digits, dots, dashes or underscores, beginning with a letter or a digit";
-    let text = text(raw, RIGHT)?;
+const RIGHT_NAME: &str =
+    "give 1 to 63 letters, digits, dots, dashes or underscores, beginning with a letter or a digit";
+
+/// Whether `text` can be the name of a node or of a region.
+///
+/// # Errors
+/// What is wrong with it and what would be right, as a sentence whose subject is the name.
+pub fn check_name(text: &str) -> Result<(), String> {
+    match wrong_with_name(text) {
+        None => Ok(()),
+        Some(wrong) => Err(format!("{wrong}; {RIGHT_NAME}")),
+    }
+}
+
+fn wrong_with_name(text: &str) -> Option<String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-    let wrong = if text.is_empty() {
-        "is empty".to_owned()
+    if text.is_empty() {
+        Some("is empty".to_owned())
     } else if text.len() > NAME_CHARS_MAX {
-        format!("is {} characters long", text.chars().count())
+        Some(format!("is {} characters long", text.chars().count()))
     } else if let Some(bad) = text.chars().find(|c| !allowed(*c)) {
-        format!("{text:?} has {bad:?} in it")
+        Some(format!("{text:?} has {bad:?} in it"))
     } else if !text.starts_with(|c: char| c.is_ascii_alphanumeric()) {
-        format!("{text:?} begins with a punctuation mark")
+        Some(format!("{text:?} begins with a punctuation mark"))
     } else {
-        return Ok(text.to_owned());
-    };
-    Err(Wrong::new(wrong, RIGHT))
+        None
+    }
+}
+
+pub(crate) fn name(raw: &Raw) -> Result<String, Wrong> {
+    let text = text(raw, RIGHT_NAME)?;
+    match wrong_with_name(text) {
+        None => Ok(text.to_owned()),
+        Some(wrong) => Err(Wrong::new(wrong, RIGHT_NAME)),
+    }
 }
 
 pub(crate) fn address(raw: &Raw) -> Result<SocketAddr, Wrong> {
@@ -70,6 +90,26 @@ pub(crate) fn endpoint(raw: &Raw) -> Result<Endpoint, Wrong> {
         };
         Wrong::new(format!("{shown} {error}"), RIGHT)
     })
+}
+
+pub(crate) fn host_port(raw: &Raw) -> Result<HostPort, Wrong> {
+    const RIGHT: &str = "give HOST:PORT, as in \"hub-1.us.example.org:7379\"";
+    let text = text(raw, RIGHT)?;
+    text.parse()
+        .map_err(|error| Wrong::new(format!("{text:?} {error}"), RIGHT))
+}
+
+pub(crate) fn congestion(raw: &Raw) -> Result<Congestion, Wrong> {
+    const RIGHT: &str = "give \"cubic\", \"bbr\" or \"newreno\"";
+    match text(raw, RIGHT)? {
+        "cubic" => Ok(Congestion::Cubic),
+        "bbr" => Ok(Congestion::Bbr),
+        "newreno" => Ok(Congestion::NewReno),
+        other => Err(Wrong::new(
+            format!("{other:?} is no congestion controller of ours"),
+            RIGHT,
+        )),
+    }
 }
 
 /// A whole number from `least` to `most`.

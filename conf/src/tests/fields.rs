@@ -60,7 +60,8 @@ fn what_has_no_default_is_asked_for() {
     let text = with("[gateway.etcd]", "");
     check(
         &text,
-        "gateway: is missing, so this node has no role; add [gateway.etcd], the one role there is",
+        "gateway: is missing, so this node has no role; \
+         add [gateway.etcd] to serve etcd clients, or [hub] to serve other regions",
     );
 }
 
@@ -86,7 +87,7 @@ fn waits_are_durations_of_a_sensible_length() {
 
 #[test]
 fn progress_is_told_every_ten_minutes_unless_told_otherwise() {
-    let interval = |text: &str| good(text).gateway.etcd.progress_notify_interval;
+    let interval = |text: &str| gateway(text).etcd.progress_notify_interval;
     assert_eq!(interval(LEAST), std::time::Duration::from_secs(600));
     let text = set("gateway.etcd", "progress_notify_interval", "\"100ms\"");
     assert_eq!(interval(&text), std::time::Duration::from_millis(100));
@@ -184,6 +185,14 @@ fn listen_addresses_are_ip_and_port() {
     check(
         &text,
         "admin.listen: 127.0.0.1:2379 is taken by gateway.etcd.listen; give one of the two another port",
+    );
+    let text = with(
+        "[gateway.etcd]\n",
+        "[gateway.etcd]\nlisten = \"[::]:19379\"\nadvertise = \"http://a:1\"\n",
+    );
+    check(
+        &text,
+        "admin.listen: 127.0.0.1:19379 is taken by gateway.etcd.listen, which is [::]:19379; give one of the two another port",
     );
     assert_eq!(
         good(&set("admin", "listen", "\"127.0.0.1:0\""))
@@ -286,7 +295,7 @@ fn a_certificate_goes_with_its_key() {
         &text,
         "home.tls: is given, but no endpoint is https; make the endpoints https:// or drop [home.tls]",
     );
-    assert_eq!(good(&https).home.tls, None);
+    assert_eq!(good(&https).roles.home().unwrap().tls, None);
 }
 
 #[test]
@@ -351,7 +360,7 @@ fn unknown_keys_are_reported_with_the_nearest_known_one() {
     );
     check(
         &format!("{LEAST}\n[mirror]"),
-        "mirror: is not a known key; known here: node, home, gateway, admin, log",
+        "mirror: is not a known key; known here: node, home, hub, link, gateway, admin, log",
     );
     let text = set("gateway.replica", "history_byte", "5");
     check(

@@ -7,7 +7,7 @@ use super::*;
 #[test]
 fn defaults_fill_what_the_file_leaves_out() {
     let conf = good(LEAST);
-    let gateway = &conf.gateway;
+    let gateway = conf.roles.gateway().unwrap();
     assert_eq!(gateway.etcd.listen.to_string(), "127.0.0.1:2379");
     assert_eq!(gateway.etcd.advertise, Advertise::Listener);
     assert_eq!(
@@ -17,7 +17,7 @@ fn defaults_fill_what_the_file_leaves_out() {
         ),
         (256 << 20, 1_000_000)
     );
-    assert_eq!(gateway.replica.probe_interval, Duration::from_millis(250));
+    assert_eq!(gateway.replica.probe_interval, Duration::from_millis(100));
     assert_eq!(conf.admin.listen.to_string(), "127.0.0.1:19379");
     assert_eq!(
         (conf.log.format, conf.log.level.as_str()),
@@ -61,14 +61,10 @@ fn the_environment_wins_over_the_file() {
     )
     .unwrap();
     assert_eq!(conf.node.region, "us");
-    let endpoints: Vec<String> = conf
-        .home
-        .endpoints
-        .iter()
-        .map(ToString::to_string)
-        .collect();
+    let home = conf.roles.home().unwrap();
+    let endpoints: Vec<String> = home.endpoints.iter().map(ToString::to_string).collect();
     assert_eq!(endpoints, ["http://a:1", "http://b:2"]);
-    let gateway = conf.gateway;
+    let gateway = conf.roles.gateway().unwrap();
     assert_eq!(gateway.etcd.listen.to_string(), "0.0.0.0:5");
     assert_eq!(
         gateway.etcd.advertise.urls(gateway.etcd.listen, None),
@@ -91,7 +87,7 @@ fn the_environment_can_be_the_whole_configuration() {
         ],
     )
     .unwrap();
-    assert_eq!(conf.gateway.etcd.listen.port(), 0);
+    assert_eq!(conf.roles.gateway().unwrap().etcd.listen.port(), 0);
 }
 
 #[test]
@@ -200,26 +196,101 @@ fn the_effective_configuration_reads_back_as_itself() {
     assert_eq!(good(&good(LEAST).effective()), good(LEAST));
 }
 
+/// The examples, in a folder of their own where the files are that `meridian pki init` makes.
+fn examples() -> (tempfile::TempDir, Vec<std::path::PathBuf>) {
+    let root = tempfile::tempdir().unwrap();
+    let to = root.path().join("conf/examples");
+    fs::create_dir_all(&to).unwrap();
+    for file in [
+        "ca.crt",
+        "us/hub-1.crt",
+        "us/hub-1.key",
+        "eu/gateway-1.crt",
+        "eu/gateway-1.key",
+    ] {
+        let path = root.path().join(".meridian/pki").join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "").unwrap();
+    }
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let copy = |entry: std::io::Result<fs::DirEntry>| {
+        let entry = entry.unwrap();
+        let path = to.join(entry.file_name());
+        fs::copy(entry.path(), &path).unwrap();
+        path
+    };
+    let mut paths: Vec<_> = fs::read_dir(from).unwrap().map(copy).collect();
+    paths.sort();
+    (root, paths)
+}
+
+fn example(path: &Path) -> Conf {
+    let text = fs::read_to_string(path).unwrap();
+    let around = Surroundings {
+        folder: path.parent().unwrap().to_owned(),
+        ..Surroundings::default()
+    };
+    parse(&text, path, &around).unwrap_or_else(|error| panic!("{error}"))
+}
+
 #[test]
 fn every_example_is_a_configuration() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
-    let mut examples = 0;
-    for entry in fs::read_dir(&folder).unwrap() {
-        let path = entry.unwrap().path();
-        let text = fs::read_to_string(&path).unwrap();
-        let around = Surroundings {
-            folder: folder.clone(),
-            ..Surroundings::default()
-        };
-        let conf = parse(&text, &path, &around).unwrap_or_else(|error| panic!("{error}"));
-        // What an example shows commented out is right too, but for files that are not there.
-        if path.ends_with("gateway.toml") {
-            let gateway = conf.gateway;
-            assert_eq!(gateway.etcd.listen.to_string(), "127.0.0.1:12379");
-            assert_eq!(conf.admin.listen.to_string(), "127.0.0.1:19379");
-            assert_eq!(conf.home.endpoints[0].to_string(), "http://127.0.0.1:2379");
-        }
-        examples += 1;
+    let (_root, paths) = examples();
+    let names: Vec<_> = paths.iter().map(|path| path.file_name().unwrap()).collect();
+    assert_eq!(names, ["gateway.toml", "home.toml", "region.toml"]);
+    let confs: Vec<_> = paths.iter().map(|path| example(path)).collect();
+    for conf in &confs {
+        let effective = conf.effective();
+        assert_eq!(&good(&effective), conf, "{effective}");
     }
-    assert!(examples >= 1);
+}
+
+#[test]
+fn the_gateway_example_goes_straight_to_the_home() {
+    let (_root, paths) = examples();
+    let conf = example(&paths[0]);
+    let Roles::Gateway { home, gateway } = conf.roles else {
+        panic!("{:?}", conf.roles)
+    };
+    assert_eq!(gateway.etcd.listen.to_string(), "127.0.0.1:12379");
+    assert_eq!(conf.admin.listen.to_string(), "127.0.0.1:19379");
+    assert_eq!(home.endpoints[0].to_string(), "http://127.0.0.1:2379");
+}
+
+#[test]
+fn the_pair_of_examples_fits_together_on_one_machine() {
+    let (_root, paths) = examples();
+    let (at_home, in_region) = (example(&paths[1]), example(&paths[2]));
+    let Roles::Hub { hub, gateway, .. } = &at_home.roles else {
+        panic!("{:?}", at_home.roles)
+    };
+    let Roles::Region {
+        uplink,
+        gateway: far,
+        ..
+    } = &in_region.roles
+    else {
+        panic!("{:?}", in_region.roles)
+    };
+    assert_eq!(uplink.hubs[0].to_string(), hub.listen.to_string());
+    assert_ne!(uplink.listen, hub.listen);
+    assert_eq!(far.etcd.listen.to_string(), "127.0.0.1:12379");
+    let near = gateway.as_ref().unwrap().etcd.listen;
+    let tcp = [
+        near,
+        far.etcd.listen,
+        at_home.admin.listen,
+        in_region.admin.listen,
+    ];
+    let ports: std::collections::BTreeSet<u16> = tcp.iter().map(|at| at.port()).collect();
+    assert_eq!(ports.len(), tcp.len(), "{tcp:?}");
+    assert!(!ports.contains(&2379), "that one is etcd's: {tcp:?}");
+    assert_eq!(
+        (&*at_home.node.region, &*at_home.node.name),
+        ("us", "hub-1")
+    );
+    assert_eq!(
+        (&*in_region.node.region, &*in_region.node.name),
+        ("eu", "gateway-1")
+    );
 }
