@@ -76,6 +76,17 @@ async fn endpoints_may_be_urls() -> Result<()> {
     Ok(())
 }
 
+/// The caller is a member: its calls go to the hub, its log comes from its delegate.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn etcdctl_works_through_the_link() -> Result<()> {
+    let home = Release::newest()?;
+    let target = Target::start(Kind::Region(home), &Wish::default()).await?;
+    for client in Release::installed()? {
+        all(&target, client, home).await?;
+    }
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn etcdctl_works_on_both_regions_of_dev() -> Result<()> {
     for kind in [Kind::DevUs, Kind::DevEu] {

@@ -33,6 +33,12 @@ async fn a_gateway_before_every_etcd_answers_as_etcd() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_behind_the_link_answers_as_etcd() -> Result<()> {
+    let release = Release::newest()?;
+    compare(Kind::Etcd(release), Kind::Region(release)).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_gateway_before_the_embedded_home_answers_as_etcd() -> Result<()> {
     let etcd = Kind::Etcd(Release::newest()?);
     compare(etcd, Kind::DevUs).await?;

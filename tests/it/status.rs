@@ -124,7 +124,7 @@ fn what_config_check_prints_is_a_configuration_with_the_same_effect() -> Result<
         "listen = \"127.0.0.1:12379\"",
         // Not in the file: the defaults are shown as well.
         "progress_notify_interval = \"10m\"",
-        "probe_interval = \"250ms\"",
+        "probe_interval = \"100ms\"",
         "call_timeout = \"10s\"",
     ] {
         ensure!(text.contains(wanted), "no {wanted} in\n{text}");

@@ -32,6 +32,12 @@ impl Campaign {
         }
     }
 
+    /// Whether it was told how long to go on.
+    #[must_use]
+    pub fn is_timed(&self) -> bool {
+        self.limit.is_some()
+    }
+
     /// `length`, if it is allowed to be that long.
     #[must_use]
     pub fn at_most(&self, length: Duration) -> Duration {

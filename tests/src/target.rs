@@ -6,13 +6,15 @@
 use std::{net::SocketAddr, time::Duration};
 
 use anyhow::{Result, bail};
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 
 use crate::{
     client::Client,
     cluster::{Cluster, ClusterPlan},
     gateway::{Dev, Gateway, GatewayPlan},
+    regions::{Regions, RegionsPlan},
     release::Release,
+    wan::Conditions,
 };
 
 /// The short way of `eu` in tests: long enough to bring races out, short enough for hundreds of cases.
@@ -28,6 +30,8 @@ pub enum Kind {
     Etcd(&'static Release),
     /// A gateway before etcd.
     Gateway(&'static Release),
+    /// A member of a region, behind its delegate, a hub and a WAN, before etcd.
+    Region(&'static Release),
     /// The gateway beside the embedded home.
     DevUs,
     /// The gateway far from the embedded home.
@@ -41,6 +45,7 @@ impl Kind {
         match self {
             Self::Etcd(release) => format!("etcd-{}", release.version),
             Self::Gateway(release) => format!("gateway-{}", release.version),
+            Self::Region(release) => format!("region-{}", release.version),
             Self::DevUs => "dev-us".to_owned(),
             Self::DevEu => "dev-eu".to_owned(),
         }
@@ -56,7 +61,7 @@ impl Kind {
         let gateways = installed.iter().map(Self::Gateway);
         Ok(etcds
             .chain(gateways)
-            .chain([Self::DevUs, Self::DevEu])
+            .chain([Self::Region(Release::newest()?), Self::DevUs, Self::DevEu])
             .collect())
     }
 
@@ -64,7 +69,7 @@ impl Kind {
     #[must_use]
     pub fn is_embedded(self) -> bool {
         match self {
-            Self::Etcd(_) | Self::Gateway(_) => false,
+            Self::Etcd(_) | Self::Gateway(_) | Self::Region(_) => false,
             Self::DevUs | Self::DevEu => true,
         }
     }
@@ -74,7 +79,7 @@ impl Kind {
     pub fn is_ours(self) -> bool {
         match self {
             Self::Etcd(_) => false,
-            Self::Gateway(_) | Self::DevUs | Self::DevEu => true,
+            Self::Gateway(_) | Self::Region(_) | Self::DevUs | Self::DevEu => true,
         }
     }
 }
@@ -105,6 +110,7 @@ pub struct Target {
     // Dropped in this order: the gateway before its home.
     gateway: Option<Gateway>,
     dev: Option<Dev>,
+    regions: Option<Mutex<Regions>>,
     cluster: Option<Mutex<Cluster>>,
 }
 
@@ -123,16 +129,14 @@ impl Target {
                     address,
                     gateway: None,
                     dev: None,
+                    regions: None,
                     cluster: Some(Mutex::new(cluster)),
                 })
             }
             Kind::Gateway(release) => {
                 let cluster = start_cluster(release, wish).await?;
                 let plan = GatewayPlan {
-                    etcd: format!(
-                        "progress_notify_interval = \"{}ms\"",
-                        PROGRESS_INTERVAL.as_millis()
-                    ),
+                    etcd: progress_interval(),
                     ..GatewayPlan::before(cluster.endpoints())
                 };
                 let gateway = Gateway::start(&plan).await?;
@@ -142,7 +146,21 @@ impl Target {
                     address,
                     gateway: Some(gateway),
                     dev: None,
+                    regions: None,
                     cluster: Some(Mutex::new(cluster)),
+                })
+            }
+            Kind::Region(release) => {
+                let regions = Regions::start(&region_plan(release, wish)?).await?;
+                regions.settled("eu").await?;
+                let address = regions.nodes[regions.member("eu").await?].client;
+                Ok(Self {
+                    kind,
+                    address,
+                    gateway: None,
+                    dev: None,
+                    regions: Some(Mutex::new(regions)),
+                    cluster: None,
                 })
             }
             Kind::DevUs | Kind::DevEu => {
@@ -157,6 +175,7 @@ impl Target {
                     address,
                     gateway: None,
                     dev: Some(dev),
+                    regions: None,
                     cluster: None,
                 })
             }
@@ -187,10 +206,14 @@ impl Target {
     ///
     /// # Errors
     /// When there is none.
-    pub async fn cluster(&self) -> Result<MutexGuard<'_, Cluster>> {
-        match &self.cluster {
-            Some(cluster) => Ok(cluster.lock().await),
-            None => bail!("no etcd cluster stands behind {}", self.kind.name()),
+    pub async fn cluster(&self) -> Result<MappedMutexGuard<'_, Cluster>> {
+        match (&self.cluster, &self.regions) {
+            (Some(cluster), _) => Ok(MutexGuard::map(cluster.lock().await, |cluster| cluster)),
+            (None, Some(regions)) => {
+                let regions = regions.lock().await;
+                Ok(MutexGuard::map(regions, |regions| &mut regions.cluster))
+            }
+            (None, None) => bail!("no etcd cluster stands behind {}", self.kind.name()),
         }
     }
 
@@ -198,7 +221,7 @@ impl Target {
     #[must_use]
     pub fn release(&self) -> Option<&'static Release> {
         match self.kind {
-            Kind::Etcd(release) | Kind::Gateway(release) => Some(release),
+            Kind::Etcd(release) | Kind::Gateway(release) | Kind::Region(release) => Some(release),
             Kind::DevUs | Kind::DevEu => None,
         }
     }
@@ -208,10 +231,9 @@ impl Target {
     /// # Errors
     /// Never in practice.
     pub async fn connect_home(&self) -> Result<Client> {
-        match (&self.cluster, &self.dev) {
-            (Some(cluster), _) => Client::connect(&cluster.lock().await.endpoint(0)),
-            (None, Some(dev)) => Client::connect(&format!("http://{}", dev.us)),
-            (None, None) => self.connect(),
+        match &self.dev {
+            Some(dev) => Client::connect(&format!("http://{}", dev.us)),
+            None => self.cluster().await?.connect(0),
         }
     }
 
@@ -224,11 +246,32 @@ impl Target {
         if let Some(dev) = &mut self.dev {
             tails.push(dev.process().log_tail());
         }
+        if let Some(regions) = &self.regions {
+            tails.push(regions.lock().await.log_tails());
+        }
         if let Some(cluster) = &self.cluster {
             tails.push(cluster.lock().await.log_tails());
         }
         tails.join("\n")
     }
+}
+
+/// A region of a delegate and one member, as far away as `eu` of dev.
+fn region_plan(release: &'static Release, wish: &Wish) -> Result<RegionsPlan> {
+    Ok(RegionsPlan {
+        release,
+        members: wish.members,
+        flags: wish.flags.clone(),
+        etcd: progress_interval(),
+        ..RegionsPlan::of(&[("eu", 2)])?.over(Conditions::half_of(DEV_ROUND_TRIP))
+    })
+}
+
+fn progress_interval() -> String {
+    format!(
+        "progress_notify_interval = \"{}ms\"",
+        PROGRESS_INTERVAL.as_millis()
+    )
 }
 
 async fn start_cluster(release: &'static Release, wish: &Wish) -> Result<Cluster> {

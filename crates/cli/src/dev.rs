@@ -3,8 +3,10 @@
 //! `us` stands beside the home; `eu` has a long way to it. Everything listens on 127.0.0.1 unless
 //! told otherwise. Order of start: ports, home, gateways; of stop: doors, engines, home, admin.
 
+mod links;
 mod live;
 mod page;
+mod path;
 mod region;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -23,6 +25,7 @@ use crate::{
     signals::Signals,
     wire::{self, ROOM_STOP, all_ended},
 };
+use links::Links;
 use live::Live;
 use region::{Region, RegionPlan, RegionPorts};
 
@@ -110,19 +113,18 @@ async fn run(options: Options, mut live: Live) -> Result<Outcome> {
 
     let upstream = root.child("home");
     let home = open_home(dir.clone(), us.client_url()?, &upstream).await?;
-    let plan = |name, ports, round_trip| RegionPlan {
+    let links = root.child("links");
+    let making = Links::found(&dir, links.clone())?;
+    let us_way = making.hub("us", home)?;
+    let eu_way = making.region("eu", &us_way, rtt).await?;
+    let plan = |name, ports, way| RegionPlan {
         name,
         ports,
-        round_trip,
+        way,
         progress_interval: progress_notify_interval,
     };
-    let us = Region::start(
-        plan("us", us, Duration::ZERO),
-        home.clone(),
-        &metrics,
-        &root,
-    )?;
-    let eu = Region::start(plan("eu", eu, rtt), home, &metrics, &root)?;
+    let us = Region::start(plan("us", us, us_way), &metrics, &root)?;
+    let eu = Region::start(plan("eu", eu, eu_way), &metrics, &root)?;
     live.say(&page::of(&dir, rtt, &us, &eu));
 
     let failed = tokio::select! {
@@ -135,10 +137,11 @@ async fn run(options: Options, mut live: Live) -> Result<Outcome> {
     let stopping = async {
         let ((us_ended, us_admin), (eu_ended, eu_admin)) =
             tokio::join!(us.stop(DRAIN), eu.stop(DRAIN));
+        let links = all_ended("links", &links.stop(ROOM_STOP).await);
         let home = all_ended("home", &upstream.stop(HOME_STOP).await);
         let rest = all_ended("dev", &root.stop(ROOM_STOP).await);
         wire::stop_admin(vec![us_admin, eu_admin]).await;
-        us_ended && eu_ended && home && rest
+        us_ended && eu_ended && links && home && rest
     };
     tokio::select! {
         ended = stopping => Ok(if failed || !ended { Outcome::Failed } else { Outcome::Well }),

@@ -6,6 +6,7 @@
 mod config;
 mod dev;
 mod logging;
+mod pki;
 mod run;
 mod signals;
 mod status;
@@ -57,6 +58,7 @@ const EXAMPLES: &str = "\
 Examples:
   meridian dev                                    two regions on this machine, to try it out
   meridian run --config conf/examples/gateway.toml
+  meridian pki init                               certificates for conf/examples/{home,region}.toml
   meridian config check gateway.toml              what is in effect, or all that is wrong
   meridian status --admin http://127.0.0.1:19379
 
@@ -69,6 +71,8 @@ enum Command {
     Run(run::Options),
     /// Run an embedded home and two regions in one process, to try things out
     Dev(dev::Options),
+    /// Make certificates for the links between nodes
+    Pki(pki::Options),
     /// Check configuration files
     Config(config::Options),
     /// Show what a running node says of itself
@@ -80,6 +84,7 @@ fn main() -> Outcome {
     let outcome = match Arguments::parse().command {
         Command::Run(options) => run::execute(&options),
         Command::Dev(options) => dev::execute(options),
+        Command::Pki(options) => pki::execute(options),
         Command::Config(options) => config::execute(options),
         Command::Status(options) => status::execute(&options),
     };

@@ -56,7 +56,7 @@ fn a_wrong_configuration_is_exit_code_2_with_every_problem() {
     fs::write(&file, "[node]\nregion = 5\n[gatway]\n").unwrap();
     let wanted = [
         "node.region: is a number",
-        "home.endpoints: is missing",
+        "home: is missing; add [home] with the endpoints",
         "gatway: is not a known key",
     ];
     for words in [vec!["run", "--config"], vec!["config", "check"]] {
@@ -166,6 +166,43 @@ fn status_of_nobody_is_exit_code_1_with_what_to_look_at() {
     );
 }
 
+#[test]
+fn the_pair_of_examples_is_right_after_pki_init() {
+    let root = TempDir::new().unwrap();
+    let examples = root.path().join("conf/examples");
+    fs::create_dir_all(&examples).unwrap();
+    let init = || {
+        let mut command = meridian();
+        command.args(["pki", "init"]).current_dir(root.path());
+        command.output().unwrap()
+    };
+    let output = init();
+    check(&output, 0, &[]);
+    let page = text(&output.stdout);
+    assert!(page.contains("wrote .meridian/pki/ca.crt "), "{page}");
+    for file in ["home.toml", "region.toml"] {
+        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../conf/examples");
+        fs::copy(from.join(file), examples.join(file)).unwrap();
+        let output = meridian()
+            .args(["config", "check"])
+            .arg(examples.join(file))
+            .output()
+            .unwrap();
+        check(&output, 0, &[]);
+        let page = text(&output.stdout);
+        assert!(page.contains("congestion = \"cubic\""), "{page}");
+    }
+    check(&init(), 1, &["ca.key", "--force overwrites"]);
+    let key = root.path().join(".meridian/pki/us/hub-1.key");
+    fs::copy(root.path().join(".meridian/pki/ca.key"), key).unwrap();
+    let output = meridian()
+        .args(["config", "check"])
+        .arg(examples.join("home.toml"))
+        .output()
+        .unwrap();
+    check(&output, 2, &["home.toml: link: ", "hub-1.key"]);
+}
+
 fn dev(dir: &Path) -> Command {
     let mut command = meridian();
     let ports = ["--us-listen", "127.0.0.1:0", "--eu-listen", "127.0.0.1:0"];
@@ -216,6 +253,13 @@ fn dev_shows_two_regions_answers_status_and_stops_in_order() {
         .output()
         .unwrap();
     check(&status, 0, &[]);
+    let all = meridian()
+        .args(["status", "--all", "--admin", admin])
+        .output()
+        .unwrap();
+    check(&all, 0, &[]);
+    let table = text(&all.stdout);
+    assert!(table.contains("\neu/dev-eu "), "{table}");
     let page = text(&status.stdout);
     assert!(
         page.contains("region       eu") && page.contains("not replicated"),

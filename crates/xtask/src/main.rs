@@ -1,4 +1,4 @@
-//! The automation: `cargo xtask setup|test|tidy|bench|soak`, a file per subcommand.
+//! The automation: `cargo xtask setup|test|tidy|bench|soak|faults|fuzz`, a file per subcommand.
 //!
 //! Owns what a person or CI types to check, test and measure this workspace. Everything it starts has
 //! no standard input, so it runs the same in a terminal and in CI. It knows nothing of what the rooms do:
@@ -10,6 +10,8 @@
 )]
 
 mod bench;
+mod faults;
+mod fuzz;
 mod process;
 mod setup;
 mod soak;
@@ -44,6 +46,10 @@ enum Command {
     Bench(bench::Options),
     /// Run the seeded tests with one seed after another for a time.
     Soak(soak::Options),
+    /// Give hostile bytes to every decoder for a time.
+    Fuzz(fuzz::Options),
+    /// Kill, freeze, cut and restart hubs, delegates, members and the home for a time.
+    Faults(faults::Options),
 }
 
 fn main() -> ExitCode {
@@ -64,5 +70,7 @@ fn run(line: Line) -> Result<()> {
         Command::Tidy => tidy::run(&workspace),
         Command::Bench(options) => bench::run(&workspace, &options),
         Command::Soak(options) => soak::run(&workspace, &options),
+        Command::Fuzz(options) => fuzz::run(&workspace, &options),
+        Command::Faults(options) => faults::run(&workspace, &options),
     }
 }

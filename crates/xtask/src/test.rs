@@ -11,7 +11,14 @@ use anyhow::{Context, Result};
 use crate::{process, setup, tidy, workspace::Workspace};
 
 /// Integration binaries that take minutes; `--quick` leaves them out.
-const LONG: [&str; 4] = ["conformance", "differential", "histories", "clients"];
+const LONG: [&str; 6] = [
+    "conformance",
+    "differential",
+    "histories",
+    "clients",
+    "regions",
+    "faults",
+];
 
 /// Where integration tests look for the binary.
 pub(crate) const BINARY_VARIABLE: &str = "MERIDIAN_BIN";

@@ -149,6 +149,7 @@ impl<'a> Meter<'a> {
 
     fn line(&mut self) -> String {
         let (door, engine) = (self.region.view().door(), self.region.view().engine());
+        let door = door.unwrap_or_default();
         let (now, reads) = (Instant::now(), door.reads_local + door.reads_home);
         let elapsed = now.duration_since(self.at);
         let sample = Sample {

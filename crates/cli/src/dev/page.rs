@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::Path, time::Duration};
 use super::region::Region;
 
 pub(super) fn of(dir: &Path, round_trip: Duration, us: &Region, eu: &Region) -> String {
-    let ports = |region: &Region| (region.view().listen(), region.admin());
+    let ports = |region: &Region| (region.listen(), region.admin());
     render(dir, round_trip, ports(us), ports(eu))
 }
 

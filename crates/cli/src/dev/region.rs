@@ -1,11 +1,10 @@
 //! One region of `meridian dev`: its ports and its gateway.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use meridian_engine::EngineConfig;
-use meridian_home::{Home, delayed::Delayed};
 use meridian_runtime::{
     TaskGroup, accept,
     admin::{self, AdminServer},
@@ -13,7 +12,7 @@ use meridian_runtime::{
 };
 use tokio::net::TcpListener;
 
-use crate::wire::{Gateway, GatewayPlan, GatewayView, named};
+use crate::wire::{DoorPlan, Gateway, GatewayPlan, GatewayView, Way, named};
 
 /// A replica within this staleness is ready: many times the probe's interval and the round trip.
 const READY_STALENESS: Duration = Duration::from_secs(10);
@@ -111,8 +110,8 @@ fn beside(listen: SocketAddr, usual: &str) -> SocketAddr {
 pub(super) struct RegionPlan {
     pub(super) name: &'static str,
     pub(super) ports: Ports,
-    /// How far it is from the home and back.
-    pub(super) round_trip: Duration,
+    /// Its way to the home and the log.
+    pub(super) way: Way,
     /// How often quiet watches are told how far they have come.
     pub(super) progress_interval: Duration,
 }
@@ -120,45 +119,41 @@ pub(super) struct RegionPlan {
 /// A running region.
 pub(super) struct Region {
     pub(super) name: &'static str,
+    listen: SocketAddr,
     gateway: Gateway,
     admin: AdminServer,
 }
 
 impl Region {
-    /// Starts it, its round trip away from `home`.
-    pub(super) fn start(
-        plan: RegionPlan,
-        home: Arc<dyn Home>,
-        metrics: &Metrics,
-        root: &TaskGroup,
-    ) -> Result<Self> {
+    /// Starts it.
+    pub(super) fn start(plan: RegionPlan, metrics: &Metrics, root: &TaskGroup) -> Result<Self> {
         let RegionPlan {
             name,
             ports,
-            round_trip,
+            way,
             progress_interval,
         } = plan;
         let client_url = ports.client_url()?;
         let Ports { etcd, admin } = ports;
-        let home: Arc<dyn Home> = match round_trip.is_zero() {
-            true => home,
-            false => Arc::new(Delayed::new(home, round_trip)),
-        };
+        let listen = etcd.local_addr().context("look at the open port")?;
         let plan = GatewayPlan {
             engine: EngineConfig {
                 progress_interval,
                 ..EngineConfig::new(format!("dev-{name}"), name)
             },
-            listener: etcd,
-            tls: None,
-            advertise: vec![client_url],
+            door: Some(DoorPlan {
+                listener: etcd,
+                tls: None,
+                advertise: vec![client_url],
+            }),
             ready_staleness: READY_STALENESS,
         };
-        let gateway = Gateway::start(plan, home, &root.child(name))?;
+        let gateway = Gateway::start(plan, way, &root.child(name))?;
         let routes = gateway.view().routes(metrics.clone());
         let admin = admin::serve(admin, routes).context("start an admin port")?;
         Ok(Self {
             name,
+            listen,
             gateway,
             admin,
         })
@@ -166,6 +161,11 @@ impl Region {
 
     pub(super) fn view(&self) -> &GatewayView {
         self.gateway.view()
+    }
+
+    /// Where its door listens.
+    pub(super) fn listen(&self) -> SocketAddr {
+        self.listen
     }
 
     /// Where its admin port is.
@@ -178,6 +178,7 @@ impl Region {
     pub(super) async fn stop(self, drain: Duration) -> (bool, AdminServer) {
         let Self {
             name: _,
+            listen: _,
             gateway,
             admin,
         } = self;

@@ -13,8 +13,8 @@ use tokio::net::TcpStream;
 /// A node answers in milliseconds; one that hangs is not waited for.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// A status is a few kilobytes.
-const ANSWER_BYTES_MAX: usize = 1 << 20;
+/// A node's status is a few kilobytes; a thousand nodes make a few megabytes.
+const ANSWER_BYTES_MAX: usize = 16 << 20;
 
 /// The body at `path`, if the answer is 200.
 pub(super) async fn get(at: &Endpoint, path: &str) -> Result<String> {
@@ -55,8 +55,9 @@ async fn exchange(at: &Endpoint, path: &str) -> Result<String> {
         answered = exchange => answered?,
         Err(error) = connection => return Err(error).context("the connection broke"),
     };
+    let body = String::from_utf8(body.to_vec()).context("the answer is not text")?;
     if status != StatusCode::OK {
-        bail!("it answered {status}");
+        bail!("it answered {status}: {}", body.trim_end());
     }
-    String::from_utf8(body.to_vec()).context("the answer is not text")
+    Ok(body)
 }

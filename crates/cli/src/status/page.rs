@@ -1,65 +1,14 @@
 //! A node's status as a page for people.
 //!
-//! It reads the JSON tolerantly: what a node of another version does not tell is left out.
+//! What a node does not tell, because of its roles or of its version, is left out.
+
+mod link;
 
 use std::fmt::Write;
 
 use anyhow::Result;
-use serde::Deserialize;
 
-/// What we show of a node's status.
-#[derive(Deserialize)]
-struct Seen {
-    node: String,
-    region: String,
-    role: String,
-    version: String,
-    #[serde(default)]
-    uptime_seconds: u64,
-    mode: String,
-    #[serde(default)]
-    not_ready: Option<String>,
-    epoch: u64,
-    revision: i64,
-    staleness_ms: Option<u64>,
-    #[serde(default)]
-    home_has_leader: bool,
-    #[serde(default)]
-    home_error: Option<String>,
-    home: SeenHome,
-    #[serde(default)]
-    keys: u64,
-    #[serde(default)]
-    replica_bytes: u64,
-    #[serde(default)]
-    history_from: i64,
-    #[serde(default)]
-    watchers: u64,
-    #[serde(default)]
-    watch_streams: u64,
-    connections: u64,
-    #[serde(default)]
-    listen: String,
-}
-
-#[derive(Deserialize)]
-struct SeenHome {
-    kind: String,
-    #[serde(default)]
-    replicated: bool,
-    version: Option<String>,
-    #[serde(default)]
-    endpoints: Vec<SeenEndpoint>,
-}
-
-#[derive(Deserialize)]
-struct SeenEndpoint {
-    url: String,
-    version: Option<String>,
-    healthy: bool,
-    last_error: Option<String>,
-    warning: Option<String>,
-}
+use super::seen::{Seen, SeenEndpoint, SeenGateway, SeenHome};
 
 /// The page for a status document.
 pub(super) fn of(document: &str) -> Result<String> {
@@ -67,61 +16,79 @@ pub(super) fn of(document: &str) -> Result<String> {
 }
 
 fn render(seen: &Seen) -> String {
-    let uptime = humantime::format_duration(std::time::Duration::from_secs(seen.uptime_seconds));
-    let staleness = seen
-        .staleness_ms
-        .map_or_else(|| "unknown".to_owned(), |ms| format!("{ms} ms"));
-    let ready = seen
-        .not_ready
-        .as_ref()
-        .map_or_else(|| "yes".to_owned(), |why| format!("no: {why}"));
-    let rows = [
-        (
-            "node",
-            format!("{} (meridian {}, up {uptime})", seen.node, seen.version),
-        ),
-        ("region", seen.region.clone()),
-        ("role", format!("{}, {}", seen.role, seen.mode)),
-        ("ready", ready),
-        ("epoch", seen.epoch.to_string()),
-        ("revision", seen.revision.to_string()),
-        ("staleness", staleness),
-        ("replica", replica(seen)),
-        ("listens", seen.listen.clone()),
-        ("connections", seen.connections.to_string()),
-        (
-            "watchers",
-            format!("{} on {} streams", seen.watchers, seen.watch_streams),
-        ),
-        ("home", home(seen)),
-    ];
     let mut page = String::new();
-    for (name, value) in rows {
+    for (name, value) in rows(seen) {
         // Writing to a String cannot fail.
         let _ = writeln!(page, "{name:<12} {value}");
     }
-    for endpoint in &seen.home.endpoints {
-        let _ = writeln!(page, "  {}", line_of(endpoint));
+    if let Some(link) = &seen.link {
+        page += &link::lines(link);
+    }
+    if let Some(home) = &seen.home {
+        let _ = writeln!(page, "{:<12} {}", "home", of_home(seen, home));
+        for endpoint in &home.endpoints {
+            let _ = writeln!(page, "  {}", line_of(endpoint));
+        }
     }
     page.truncate(page.trim_end().len());
     page
 }
 
-fn replica(seen: &Seen) -> String {
-    let mebibytes = seen.replica_bytes as f64 / f64::from(1 << 20);
+fn rows(seen: &Seen) -> Vec<(&'static str, String)> {
+    let uptime = humantime::format_duration(std::time::Duration::from_secs(seen.uptime_seconds));
+    let ready = seen
+        .not_ready
+        .as_ref()
+        .map_or_else(|| "yes".to_owned(), |why| format!("no: {why}"));
+    let role = match &seen.gateway {
+        Some(gateway) => format!("{}, {}", seen.role, gateway.mode),
+        None => seen.role.clone(),
+    };
+    let mut rows = vec![
+        (
+            "node",
+            format!("{} (meridian {}, up {uptime})", seen.node, seen.version),
+        ),
+        ("region", seen.region.clone()),
+        ("role", role),
+        ("ready", ready),
+    ];
+    rows.extend(seen.gateway.iter().flat_map(of_gateway));
+    rows.extend(seen.link.iter().flat_map(link::rows));
+    rows
+}
+
+fn of_gateway(gateway: &SeenGateway) -> Vec<(&'static str, String)> {
+    let staleness = gateway
+        .staleness_ms
+        .map_or_else(|| "unknown".to_owned(), |ms| format!("{ms} ms"));
+    let watchers = format!("{} on {} streams", gateway.watchers, gateway.watch_streams);
+    vec![
+        ("epoch", gateway.epoch.to_string()),
+        ("revision", gateway.revision.to_string()),
+        ("staleness", staleness),
+        ("replica", replica(gateway)),
+        ("listens", gateway.listen.clone()),
+        ("connections", gateway.connections.to_string()),
+        ("watchers", watchers),
+    ]
+}
+
+fn replica(gateway: &SeenGateway) -> String {
+    let mebibytes = gateway.replica_bytes as f64 / f64::from(1 << 20);
     format!(
         "{} keys, {mebibytes:.1} MiB, history from revision {}",
-        seen.keys, seen.history_from
+        gateway.keys, gateway.history_from
     )
 }
 
-fn home(seen: &Seen) -> String {
+fn of_home(seen: &Seen, home: &SeenHome) -> String {
     let SeenHome {
         kind,
         replicated,
         version,
         endpoints: _,
-    } = &seen.home;
+    } = home;
     let version = version.as_deref().unwrap_or("of unknown version");
     let replicated = if *replicated { "" } else { ", not replicated" };
     let leader = if seen.home_has_leader {

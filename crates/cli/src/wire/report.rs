@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use meridian_delegate::LinkStatus;
 use meridian_door_etcd::DoorStatus;
 use meridian_engine::EngineStatus;
 use meridian_runtime::StopReport;
@@ -16,15 +17,18 @@ pub(super) struct NodeStatus {
     pub(super) ready: bool,
     /// Why it is not ready.
     pub(super) not_ready: Option<String>,
-    /// Where the etcd door listens.
-    pub(super) listen: SocketAddr,
+    /// Where the etcd door listens, if there is one.
+    pub(super) listen: Option<SocketAddr>,
     /// Client connections open.
     pub(super) connections: u64,
     /// Node, region, epoch, revision, staleness, home, watchers.
     #[serde(flatten)]
     pub(super) engine: EngineStatus,
     /// The etcd door's counters.
-    pub(super) door: DoorStatus,
+    pub(super) door: Option<DoorStatus>,
+    /// What goes over links, if there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) link: Option<LinkStatus>,
 }
 
 impl NodeStatus {

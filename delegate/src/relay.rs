@@ -1,0 +1,237 @@
+//! A process's window of the coded log, and who waits for more of it.
+//!
+//! Owns the one [`Window`] that everything in a process reads the log from: the replica, the mirror
+//! and the members it serves. Invariants: what is in it is contiguous up to [`Relay::at`]; a batch is
+//! kept as the bytes that arrived and is never coded again; a reader holds a place, not a lock, so
+//! a slow one slows nobody and is told when its place is gone. It does not know what a batch holds,
+//! nor where it comes from.
+
+mod hot;
+
+use std::sync::Arc;
+
+use meridian_keyspace::{Commit, Revision};
+use meridian_revlog::{
+    Batch, Cursor, Epoch, GroupId, Position, PushError, Pushed, SeekError, Window,
+};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use self::hot::Hot;
+
+/// Which home a log is of: its cluster id, zero while that is not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lineage(pub u64);
+
+impl Lineage {
+    /// Whether the two may be of one home.
+    pub(crate) fn agrees(self, other: Self) -> bool {
+        self.0 == 0 || other.0 == 0 || self == other
+    }
+}
+
+/// A place in a relay's window.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    /// Which filling of the window it is in.
+    filling: u64,
+    cursor: Cursor,
+}
+
+/// The place is gone: the window has moved on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Gone;
+
+/// The window and its waiters.
+pub struct Relay {
+    state: Mutex<State>,
+    changed: watch::Sender<u64>,
+}
+
+struct State {
+    window: Window,
+    window_bytes: usize,
+    lineage: Lineage,
+    filling: u64,
+    hot: Hot,
+    raw_bytes: u64,
+    coded_bytes: u64,
+}
+
+/// What a relay holds, for status.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Held {
+    pub(crate) at: Option<Position>,
+    pub(crate) first: Option<Revision>,
+    pub(crate) bytes: usize,
+    /// Bytes of the log that have passed, decoded and as they travel.
+    pub(crate) raw_bytes: u64,
+    pub(crate) coded_bytes: u64,
+}
+
+impl Relay {
+    /// An empty relay that keeps up to `window_bytes` of coded log.
+    pub fn new(window_bytes: usize) -> Arc<Self> {
+        Arc::new(Self {
+            state: Mutex::new(State {
+                window: Window::new(window_bytes),
+                window_bytes,
+                lineage: Lineage::default(),
+                filling: 0,
+                hot: Hot::default(),
+                raw_bytes: 0,
+                coded_bytes: 0,
+            }),
+            changed: watch::Sender::new(0),
+        })
+    }
+
+    /// Begins at `position`, with nothing before it, in the log of `lineage`.
+    pub(crate) fn position(&self, lineage: Lineage, position: Position) {
+        self.refill(|state| {
+            state.lineage = lineage;
+            state.window.position(position);
+        });
+    }
+
+    /// As [`Relay::position`], unless it stands somewhere already.
+    pub(crate) fn position_if_empty(&self, lineage: Lineage, position: Position) -> bool {
+        let mut state = self.state.lock();
+        if state.window.at().is_some() {
+            return false;
+        }
+        state.filling += 1;
+        state.hot.clear();
+        state.lineage = lineage;
+        state.window.position(position);
+        drop(state);
+        self.wake();
+        true
+    }
+
+    /// Forgets everything: its readers are to begin anew.
+    pub(crate) fn reset(&self) {
+        self.refill(|state| state.window = Window::new(state.window_bytes));
+    }
+
+    fn refill(&self, change: impl FnOnce(&mut State)) {
+        let mut state = self.state.lock();
+        state.filling += 1;
+        state.hot.clear();
+        change(&mut state);
+        drop(state);
+        self.wake();
+    }
+
+    /// Takes in a batch; `commits` are what it holds, where they are at hand.
+    ///
+    /// # Errors
+    /// [`PushError`], if it cannot follow what is here; nothing has changed then.
+    pub(crate) fn push(
+        &self,
+        batch: Batch,
+        commits: Option<Arc<[Commit]>>,
+    ) -> Result<Pushed, PushError> {
+        let mut state = self.state.lock();
+        let raw_bytes = batch.raw_len() as usize;
+        let coded_bytes = batch.frame().len() as u64;
+        let pushed = state.window.push(batch)?;
+        if pushed == Pushed::Next {
+            state.raw_bytes += raw_bytes as u64;
+            state.coded_bytes += coded_bytes;
+        }
+        if let (Pushed::Next, Some(commits)) = (pushed, commits) {
+            state.hot.push(commits, raw_bytes);
+        }
+        drop(state);
+        self.wake();
+        Ok(pushed)
+    }
+
+    /// The last revision here, none before there is a first.
+    pub fn at(&self) -> Option<Position> {
+        self.state.lock().window.at()
+    }
+
+    /// Says which home the log will be of, while nothing is held of any.
+    pub(crate) fn name_lineage(&self, lineage: Lineage) {
+        let mut state = self.state.lock();
+        if state.window.at().is_none() {
+            state.lineage = lineage;
+        }
+    }
+
+    /// The home that its log is of.
+    pub(crate) fn lineage(&self) -> Lineage {
+        self.state.lock().lineage
+    }
+
+    /// The epoch of its log; the first while it is empty.
+    pub(crate) fn epoch(&self) -> Epoch {
+        self.at().map_or(Epoch::ZERO, |position| position.epoch)
+    }
+
+    /// What a resume can name as held: the newest group and how many of its batches.
+    pub(crate) fn tail(&self) -> Option<(GroupId, u32)> {
+        self.state.lock().window.tail()
+    }
+
+    pub(crate) fn held(&self) -> Held {
+        let state = self.state.lock();
+        Held {
+            at: state.window.at(),
+            first: state.window.first(),
+            bytes: state.window.bytes(),
+            raw_bytes: state.raw_bytes,
+            coded_bytes: state.coded_bytes,
+        }
+    }
+
+    /// A place from which `from` and all after it can be read and decoded.
+    ///
+    /// # Errors
+    /// [`SeekError`], if that is not here.
+    pub(crate) fn seek(
+        &self,
+        from: Revision,
+        have: Option<(GroupId, u32)>,
+    ) -> Result<Place, SeekError> {
+        let state = self.state.lock();
+        Ok(Place {
+            filling: state.filling,
+            cursor: state.window.seek(from, have)?,
+        })
+    }
+
+    /// Reads on from a place: about `bytes_max` of batches into `into`, one at least if there is any.
+    ///
+    /// # Errors
+    /// [`Gone`] if the window has moved past the place.
+    pub(crate) fn read(
+        &self,
+        place: &mut Place,
+        bytes_max: usize,
+        into: &mut Vec<Batch>,
+    ) -> Result<(), Gone> {
+        let state = self.state.lock();
+        if place.filling != state.filling {
+            return Err(Gone);
+        }
+        let read = state.window.read(&mut place.cursor, bytes_max, into);
+        read.map_err(|_| Gone)
+    }
+
+    /// The commits of the batch that begins at `first`, if they were at hand and still are.
+    pub(crate) fn hot(&self, first: Revision) -> Option<Arc<[Commit]>> {
+        self.state.lock().hot.get(first)
+    }
+
+    /// Wakes with each change; what changed is to be looked up.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    fn wake(&self) {
+        self.changed.send_modify(|count| *count += 1);
+    }
+}

@@ -1,0 +1,207 @@
+//! One subscription to the log.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use meridian_keyspace::Revision;
+use meridian_revlog::{Epoch, FeedError, GroupId, SeekError};
+use tokio::{sync::watch, time::timeout};
+
+use super::{BEHIND_PATIENCE, Gate, REQUEST_DEADLINE, Station, Subscription, history::History};
+use crate::{
+    link::{
+        Recv, Send, StreamError,
+        wire::{LogReply, Refused, Subscribe, Subscribed, Why},
+    },
+    machine::Term,
+    metrics,
+    relay::{Gone, Lineage, Place},
+};
+
+/// Coded bytes handed to the transport at a time; it holds the next of them while the first are on
+/// their way, so this is also what a batch that arrives now may wait behind, beyond flow control.
+const STEP_BYTES: usize = 256 << 10;
+
+/// How long a reader of history that has come to its end waits for the window to move.
+const HISTORY_PAUSE: Duration = Duration::from_millis(20);
+
+/// Why a subscription ended here.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Ended {
+    /// The stream or its link.
+    #[error(transparent)]
+    Stream(#[from] StreamError),
+    /// It was told to go elsewhere.
+    #[error("refused: {0:?}")]
+    Refused(Why),
+    /// The subscriber's assignment is no longer held here.
+    #[error("this node is not the region's delegate any more")]
+    GateClosed,
+    /// What it needs next is gone.
+    #[error("the reader has fallen behind all history: {0}")]
+    Lost(FeedError),
+}
+
+/// What is asked for.
+struct Wanted {
+    from: Revision,
+    have: Option<(GroupId, u32)>,
+    term: Term,
+}
+
+/// Serves one subscription until either side ends it.
+pub(crate) async fn log(
+    station: &Station,
+    mut send: Send,
+    mut recv: Recv,
+    distance: &'static str,
+) -> Result<(), Ended> {
+    let subscribe: Subscribe = recv.message_within(REQUEST_DEADLINE).await?;
+    let wanted = match judge(station, &subscribe).await {
+        Ok(wanted) => wanted,
+        Err(refused) => {
+            let why = refused.why();
+            metrics::subscription_refused(why.as_str_name());
+            send.message(&LogReply::refused(refused)).await?;
+            send.finish();
+            return Err(Ended::Refused(why));
+        }
+    };
+    let _open = Subscription::opened(&station.served, distance, subscribe.bypass);
+    send.message(&LogReply::subscribed(subscribed(station))).await?;
+    let mut gate = station.gate.clone();
+    let stopped = send.stopped();
+    tokio::select! {
+        ended = deliver(station, &mut send, &wanted) => ended,
+        stopped = stopped => Err(Ended::Stream(stopped)),
+        () = shut(&mut gate, wanted.term) => Err(Ended::GateClosed),
+    }
+}
+
+/// Waits until whoever holds `term` may not be served any more.
+async fn shut(gate: &mut watch::Receiver<Gate>, term: Term) {
+    if gate.wait_for(|gate| !gate.admits(term)).await.is_err() {
+        // Nobody is left who could shut it: a hub's stays open.
+        std::future::pending().await
+    }
+}
+
+/// Whether it can be served from here.
+async fn judge(station: &Station, subscribe: &Subscribe) -> Result<Wanted, Refused> {
+    let wanted = Wanted {
+        from: Revision::new(subscribe.from),
+        have: subscribe.have.map(|have| (GroupId::new(have.group), have.batches)),
+        term: Term::new(subscribe.term),
+    };
+    let gate: Gate = *station.gate.borrow();
+    if !gate.admits(wanted.term) {
+        return Err(Refused::new(Why::NotHeld));
+    }
+    let relay = &station.relay;
+    let mut changes = relay.changes();
+    let arrives = async {
+        loop {
+            let ahead = matches!(
+                relay.seek(wanted.from, wanted.have),
+                Err(SeekError::Ahead { .. } | SeekError::Unpositioned)
+            );
+            if !ahead || changes.changed().await.is_err() {
+                return;
+            }
+        }
+    };
+    let behind = timeout(BEHIND_PATIENCE, arrives).await.is_err();
+    if !relay.lineage().agrees(Lineage(subscribe.lineage)) {
+        return Err(Refused::new(Why::OtherLineage));
+    }
+    let at = relay.at();
+    if let Some(at) = at
+        && at.epoch != Epoch::new(subscribe.epoch)
+    {
+        return Err(Refused::new(Why::OtherEpoch));
+    }
+    if behind {
+        return Err(Refused::new(Why::Behind));
+    }
+    if let Err(SeekError::Before { first }) = relay.seek(wanted.from, wanted.have) {
+        // Whether the history before the window reaches back so far is found out now, so that the
+        // subscriber hears it as a refusal.
+        match History::new(station, wanted.from).next().await {
+            Ok(_) => {}
+            Err(FeedError::Compacted { compacted }) => {
+                return Err(Refused::compacted(compacted.max(first.previous())));
+            }
+            Err(FeedError::Denied(_) | FeedError::Unavailable(_)) => {
+                return Err(Refused::new(Why::Behind));
+            }
+        }
+    }
+    Ok(wanted)
+}
+
+fn subscribed(station: &Station) -> Subscribed {
+    let held = station.relay.held();
+    Subscribed {
+        lineage: station.relay.lineage().0,
+        epoch: station.relay.epoch().get(),
+        head: held.at.map_or(0, |at| at.revision.get()),
+    }
+}
+
+/// Where the next batches come from.
+enum Tier<'s> {
+    Window(Place),
+    History(History<'s>),
+}
+
+/// Sends the log from what is wanted on; ends only with an error.
+async fn deliver(station: &Station, send: &mut Send, wanted: &Wanted) -> Result<(), Ended> {
+    let relay = &station.relay;
+    let mut changes = relay.changes();
+    let mut due = wanted.from;
+    let mut tier = place(station, due, wanted.have);
+    let mut batches = Vec::new();
+    loop {
+        changes.mark_unchanged();
+        match &mut tier {
+            Tier::Window(place) => match relay.read(place, STEP_BYTES, &mut batches) {
+                Ok(()) if batches.is_empty() => {
+                    if changes.changed().await.is_err() {
+                        return Ok(());
+                    }
+                    continue;
+                }
+                Ok(()) => {}
+                Err(Gone) => {
+                    tier = self::place(station, due, None);
+                    continue;
+                }
+            },
+            Tier::History(history) => {
+                batches = history.next().await.map_err(Ended::Lost)?;
+                if batches.is_empty() {
+                    // The replica is a step behind the window; both move on with the log.
+                    let _ = timeout(HISTORY_PAUSE, changes.changed()).await;
+                }
+            }
+        }
+        if let Some(last) = batches.last() {
+            due = due.max(last.last().next());
+        }
+        let mut chunks: Vec<Bytes> = batches.drain(..).map(|batch| batch.frame().clone()).collect();
+        send.chunks(&mut chunks).await?;
+        if let Tier::History(_) = tier
+            && let Ok(place) = relay.seek(due, None)
+        {
+            tier = Tier::Window(place);
+        }
+    }
+}
+
+fn place(station: &Station, due: Revision, have: Option<(GroupId, u32)>) -> Tier<'_> {
+    match station.relay.seek(due, have) {
+        Ok(place) => Tier::Window(place),
+        // Also if the window was emptied meanwhile: then history will say that it is gone.
+        Err(_) => Tier::History(History::new(station, due)),
+    }
+}

@@ -1,0 +1,35 @@
+//! What happened, as a hash, and as text where a person wants it.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+pub struct Trace {
+    hasher: DefaultHasher,
+    lines: Option<Vec<String>>,
+}
+
+impl Trace {
+    pub fn new(is_kept: bool) -> Self {
+        // Its keys are fixed: the same lines give the same number.
+        Self { hasher: DefaultHasher::new(), lines: is_kept.then(Vec::new) }
+    }
+
+    pub fn hash_in(&mut self, what: impl Hash) {
+        what.hash(&mut self.hasher);
+    }
+
+    pub fn note(&mut self, line: impl FnOnce() -> String) {
+        if let Some(lines) = &mut self.lines {
+            let line = line();
+            line.hash(&mut self.hasher);
+            lines.push(line);
+        }
+    }
+
+    pub fn hash(&self) -> u64 {
+        self.hasher.finish()
+    }
+
+    pub fn lines(&self) -> &[String] {
+        self.lines.as_deref().unwrap_or_default()
+    }
+}
