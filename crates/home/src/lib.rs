@@ -6,7 +6,6 @@
 //! reached the home is never sent twice. It knows no replica, no read level and no client.
 
 pub mod call;
-pub mod delayed;
 pub mod embedded;
 pub mod keepalive;
 pub mod remote;
