@@ -4,22 +4,24 @@
 //! region once settled, no node that feeds itself. Method: the real machines, windows, encoders and decoders
 //! under small drivers; a failing seed is printed and runs again alone by `MERIDIAN_SEED` and `MERIDIAN_SEEDS=1`.
 
+#![allow(clippy::print_stdout, reason = "a failing seed tells its story")]
+
 mod sim {
-    pub mod home;
-    pub mod hub;
-    pub mod net;
-    pub mod node;
-    pub mod relay;
-    pub mod shape;
-    pub mod story;
-    pub mod trace;
-    pub mod world;
+    pub(crate) mod home;
+    pub(crate) mod hub;
+    pub(crate) mod net;
+    pub(crate) mod node;
+    pub(crate) mod relay;
+    pub(crate) mod shape;
+    pub(crate) mod story;
+    pub(crate) mod trace;
+    pub(crate) mod world;
 }
 
 use sim::{shape::Bug, story};
 
 /// Seeds of a run in `cargo test`: some seconds.
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 150;
 
 fn number(variable: &str, default: u64) -> u64 {
     match std::env::var(variable) {
@@ -60,7 +62,10 @@ fn every_seed_recovers_without_a_gap() {
             }
         }
     }
-    println!("{count} seeds from {first}; the slowest recovery took {:?} (seed {})", slowest.0, slowest.1);
+    println!(
+        "{count} seeds from {first}; the slowest recovery took {:?} (seed {})",
+        slowest.0, slowest.1
+    );
     assert!(failed.is_empty(), "seeds {failed:?} failed");
 }
 
@@ -80,18 +85,25 @@ fn the_same_seed_gives_the_same_trace() {
 fn a_batch_that_a_relay_drops_is_found() {
     for seed in 1..20 {
         let outcome = story::tell(seed, |shape| shape.bug = Bug::DropBatch(40));
-        let is_found = outcome.faults.iter().any(|fault| fault.contains("arrived where") || fault.contains("not at hand"));
+        let is_found = outcome
+            .faults
+            .iter()
+            .any(|fault| fault.contains("arrived where") || fault.contains("not at hand"));
         assert!(is_found, "seed {seed}: {:?}", outcome.faults);
     }
 }
 
 #[test]
 fn a_hub_that_serves_an_older_epoch_is_found() {
-    let mut found = 0;
-    for seed in 1..60 {
-        let outcome = story::tell(seed, |shape| shape.bug = Bug::OlderEpoch);
-        found += u32::from(outcome.faults.iter().any(|fault| fault.contains("which is over")));
+    for seed in 1..20 {
+        let outcome = story::tell(seed, |shape| {
+            shape.bug = Bug::OlderEpoch;
+            shape.hubs = 1;
+        });
+        let is_found = outcome
+            .faults
+            .iter()
+            .any(|fault| fault.contains("which is over"));
+        assert!(is_found, "seed {seed}: {:?}", outcome.faults);
     }
-    // Not every story restarts a hub that somebody then uses.
-    assert!(found >= 3, "found in {found} of 59 seeds");
 }

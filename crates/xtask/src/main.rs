@@ -1,4 +1,4 @@
-//! The automation: `cargo xtask setup|test|tidy|bench|soak|faults|fuzz`, a file per subcommand.
+//! The automation: `cargo xtask setup|test|tidy|bench|sim|soak|faults|fuzz`, a file per subcommand.
 //!
 //! Owns what a person or CI types to check, test and measure this workspace. Everything it starts has
 //! no standard input, so it runs the same in a terminal and in CI. It knows nothing of what the rooms do:
@@ -14,6 +14,7 @@ mod faults;
 mod fuzz;
 mod process;
 mod setup;
+mod sim;
 mod soak;
 mod test;
 mod tidy;
@@ -44,6 +45,8 @@ enum Command {
     Tidy,
     /// Run one benchmark against its peers.
     Bench(bench::Options),
+    /// Run the simulated world of the link with one seed after another.
+    Sim(sim::Options),
     /// Run the seeded tests with one seed after another for a time.
     Soak(soak::Options),
     /// Give hostile bytes to every decoder for a time.
@@ -69,6 +72,7 @@ fn run(line: Line) -> Result<()> {
         Command::Test(options) => test::run(&workspace, &options),
         Command::Tidy => tidy::run(&workspace),
         Command::Bench(options) => bench::run(&workspace, &options),
+        Command::Sim(options) => sim::run(&workspace, &options),
         Command::Soak(options) => soak::run(&workspace, &options),
         Command::Fuzz(options) => fuzz::run(&workspace, &options),
         Command::Faults(options) => faults::run(&workspace, &options),

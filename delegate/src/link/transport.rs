@@ -44,6 +44,13 @@ const MTU_MAX: u16 = 1_452;
 /// it is 100, and half of a hub's receiving. Losses are still told at once.
 const ACK_TOGETHER: u32 = 10;
 
+/// What may be on its way before anything is known of the path: a hundred packets. A node that
+/// changes hubs has to get a group of the log, some 350 KB (decision 0006), before it can read on;
+/// with the ten packets of RFC 9002 that takes five round trips, with a hundred two, and 220 ms each
+/// are most of the 2 s within which a fault is to be over. Operators join regions by paths that carry
+/// that; where it is too much, loss halves it at once.
+const INITIAL_WINDOW_BYTES: u64 = 100 * MTU_MAX as u64;
+
 /// For both directions of every link.
 pub(super) fn config(window_bytes: u64, congestion: Congestion) -> Arc<TransportConfig> {
     let window = VarInt::from_u64(window_bytes).unwrap_or(VarInt::MAX);
@@ -74,8 +81,20 @@ pub(super) fn config(window_bytes: u64, congestion: Congestion) -> Arc<Transport
 
 fn controller(congestion: Congestion) -> Arc<dyn ControllerFactory + Send + Sync> {
     match congestion {
-        Congestion::Cubic => Arc::new(CubicConfig::default()),
-        Congestion::Bbr => Arc::new(BbrConfig::default()),
-        Congestion::NewReno => Arc::new(NewRenoConfig::default()),
+        Congestion::Cubic => {
+            let mut config = CubicConfig::default();
+            config.initial_window(INITIAL_WINDOW_BYTES);
+            Arc::new(config)
+        }
+        Congestion::Bbr => {
+            let mut config = BbrConfig::default();
+            config.initial_window(INITIAL_WINDOW_BYTES);
+            Arc::new(config)
+        }
+        Congestion::NewReno => {
+            let mut config = NewRenoConfig::default();
+            config.initial_window(INITIAL_WINDOW_BYTES);
+            Arc::new(config)
+        }
     }
 }

@@ -67,6 +67,12 @@ impl Assigner {
 
     /// Takes one event.
     pub fn handle(&mut self, now: Duration, event: Event) -> Commands {
+        if let Some(stood_still) = self.wake.event(now) {
+            self.head.forgive();
+            for region in self.regions.values_mut() {
+                region.forgive(now, stood_still);
+            }
+        }
         match event {
             Event::Joined {
                 node,
@@ -140,12 +146,6 @@ impl Assigner {
     }
 
     fn tick(&mut self, now: Duration) -> Commands {
-        if let Some(stood_still) = self.wake.tick(now) {
-            self.head.forgive();
-            for region in self.regions.values_mut() {
-                region.forgive(now, stood_still);
-            }
-        }
         self.head.tick(now);
         let moment = Moment {
             now,

@@ -38,7 +38,11 @@ impl HeadHistory {
     /// Drops what is older than the newest that is late enough.
     pub(super) fn tick(&mut self, now: Duration) {
         self.told(now, self.newest);
-        while self.samples.get(1).is_some_and(|next| self.is_late(next.0, now)) {
+        while self
+            .samples
+            .get(1)
+            .is_some_and(|next| self.is_late(next.0, now))
+        {
             self.samples.pop_front();
         }
     }

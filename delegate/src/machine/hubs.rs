@@ -50,14 +50,23 @@ enum Dial {
 enum State {
     /// None is in use.
     Searching,
-    Using { hub: HubIndex, since: Duration, return_at: Duration },
+    Using {
+        hub: HubIndex,
+        since: Duration,
+        return_at: Duration,
+    },
 }
 
 impl HubChooser {
     /// A node that knows this many hubs, the best first.
     pub fn new(hubs: usize) -> Self {
         let mut chooser = Self {
-            dials: vec![Dial::Idle { until: Duration::ZERO }; hubs],
+            dials: vec![
+                Dial::Idle {
+                    until: Duration::ZERO
+                };
+                hubs
+            ],
             state: State::Searching,
             return_after: RETURN_AFTER,
         };
@@ -118,7 +127,9 @@ impl HubChooser {
 
     fn down(&mut self, now: Duration, hub: HubIndex) {
         match self.state {
-            State::Using { hub: in_use, since, .. } if in_use == hub => {
+            State::Using {
+                hub: in_use, since, ..
+            } if in_use == hub => {
                 self.return_after = if now.saturating_sub(since) < STEADY_AFTER {
                     (self.return_after * 2).min(RETURN_MAX)
                 } else {

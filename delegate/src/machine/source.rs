@@ -103,6 +103,7 @@ impl SourceChooser {
     /// Takes one event.
     pub fn handle(&mut self, now: Duration, event: Event) -> Commands {
         let mut commands = Commands::new();
+        self.wake(now);
         match event {
             Event::HubUp => self.hub.came_up(now),
             Event::HubDown => self.hub_ended(now, &mut commands),
@@ -163,7 +164,10 @@ impl SourceChooser {
     }
 
     fn assigned(&mut self, now: Duration, assignment: Assignment, commands: &mut Commands) {
-        let is_old = self.assignment.as_ref().is_some_and(|held| assignment.term < held.term);
+        let is_old = self
+            .assignment
+            .as_ref()
+            .is_some_and(|held| assignment.term < held.term);
         if self.is_of_this_hub && is_old {
             return;
         }
@@ -172,7 +176,10 @@ impl SourceChooser {
     }
 
     fn told(&mut self, now: Duration, assignment: Assignment, commands: &mut Commands) {
-        let is_newer = self.assignment.as_ref().is_none_or(|held| assignment.term > held.term);
+        let is_newer = self
+            .assignment
+            .as_ref()
+            .is_none_or(|held| assignment.term > held.term);
         if !is_newer {
             return;
         }
@@ -186,7 +193,10 @@ impl SourceChooser {
 
     fn adopt(&mut self, now: Duration, assignment: Assignment, commands: &mut Commands) {
         let is_new = self.assignment.as_ref() != Some(&assignment);
-        let target = assignment.delegate.as_ref().filter(|(name, _)| *name != self.me);
+        let target = assignment
+            .delegate
+            .as_ref()
+            .filter(|(name, _)| *name != self.me);
         match target {
             Some((name, address)) if is_new => {
                 if self.delegate.assigned(now, name) {
@@ -249,10 +259,10 @@ impl SourceChooser {
 
     fn heard_delegate(&mut self, now: Duration, name: &NodeName, position: Revision, bytes: u64) {
         self.delegate.heard(now, name);
-        let has_more_bytes = self.delegate.counted(name, position, bytes);
+        let is_receiving = self.delegate.counted(name, position, bytes);
         self.feed.heard_delegate(now, name);
         // It is where we are and busy with what comes next: not its fault.
-        if has_more_bytes && position == self.feed.position() {
+        if is_receiving && position == self.feed.position() {
             self.feed.is_on_its_way(now);
             self.delegate.is_busy(now, name);
         }

@@ -2,7 +2,7 @@
 
 use meridian_keyspace::{Commit, LeaseId, Record, Revision, record::Fields};
 
-pub fn commit(revision: Revision) -> Commit {
+pub(crate) fn commit(revision: Revision) -> Commit {
     let value = format!("value {revision}");
     let key = [b'k', (revision.get() % 7) as u8];
     let record = Record::new(Fields {
@@ -13,14 +13,19 @@ pub fn commit(revision: Revision) -> Commit {
         version: 1,
         lease: LeaseId::NONE,
     });
-    Commit { revision, records: vec![record] }
+    Commit {
+        revision,
+        records: vec![record],
+    }
 }
 
-pub fn is_commit(found: &Commit) -> bool {
+pub(crate) fn is_commit(found: &Commit) -> bool {
     *found == commit(found.revision)
 }
 
 /// Commits of these revisions.
-pub fn commits(first: Revision, last: Revision) -> Vec<Commit> {
-    (first.get()..=last.get()).map(|number| commit(Revision::new(number))).collect()
+pub(crate) fn commits(first: Revision, last: Revision) -> Vec<Commit> {
+    (first.get()..=last.get())
+        .map(|number| commit(Revision::new(number)))
+        .collect()
 }

@@ -10,32 +10,55 @@ use std::{
 };
 
 use fastrand::Rng;
-use meridian_delegate::{NodeName, machine::{Assignment, Term, source::Refusal}};
+use meridian_delegate::{
+    NodeName,
+    machine::{Assignment, Term, source::Refusal},
+};
 use meridian_keyspace::Revision;
 use meridian_revlog::{Batch, GroupId, Position};
 
 /// A process by its place in the world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Pid(pub usize);
+pub(crate) struct Pid(pub(crate) usize);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ConnId(pub u64);
+pub(crate) struct ConnId(pub(crate) u64);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct StreamId(pub u64);
+pub(crate) struct StreamId(pub(crate) u64);
 
 #[derive(Clone, Debug)]
-pub enum Msg {
+pub(crate) enum Msg {
     Syn,
     SynAck,
-    Hello { name: NodeName, relay: Option<String>, position: Revision, follows: Option<NodeName> },
+    Hello {
+        name: NodeName,
+        relay: Option<String>,
+        position: Revision,
+        follows: Option<NodeName>,
+    },
     Welcome,
-    HubBeat { head: Revision },
-    NodeBeat { position: Revision },
-    PeerBeat { position: Revision, received: u64, holds: Option<Assignment> },
+    HubBeat {
+        head: Revision,
+    },
+    NodeBeat {
+        position: Revision,
+    },
+    PeerBeat {
+        position: Revision,
+        received: u64,
+        holds: Option<Assignment>,
+    },
     Assign(Assignment),
-    Complaint { term: Term },
-    Subscribe { stream: StreamId, from: Revision, have: Option<(GroupId, u32)>, term: Term },
+    Complaint {
+        term: Term,
+    },
+    Subscribe {
+        stream: StreamId,
+        from: Revision,
+        have: Option<(GroupId, u32)>,
+        term: Term,
+    },
     Refused(StreamId, Refusal),
     Subscribed(StreamId),
     Chunk(StreamId),
@@ -60,40 +83,40 @@ impl Msg {
 }
 
 const CONTROL: usize = 0;
-pub const LOG: usize = 1;
+pub(crate) const LOG: usize = 1;
 
 /// What a process does to the network while it handles something.
-pub enum Out {
+pub(crate) enum Out {
     Dial { conn: ConnId, to: Pid },
     Send { conn: ConnId, msg: Msg },
     Close { conn: ConnId },
 }
 
 /// What a handler is given.
-pub struct Io<'a> {
-    pub now: Duration,
-    pub out: Vec<Out>,
-    pub faults: Vec<String>,
-    pub next_id: &'a mut u64,
+pub(crate) struct Io<'a> {
+    pub(crate) now: Duration,
+    pub(crate) out: Vec<Out>,
+    pub(crate) faults: Vec<String>,
+    pub(crate) next_id: &'a mut u64,
 }
 
 impl Io<'_> {
-    pub fn fresh(&mut self) -> u64 {
+    pub(crate) fn fresh(&mut self) -> u64 {
         *self.next_id += 1;
         *self.next_id
     }
 
-    pub fn dial(&mut self, to: Pid) -> ConnId {
+    pub(crate) fn dial(&mut self, to: Pid) -> ConnId {
         let conn = ConnId(self.fresh());
         self.out.push(Out::Dial { conn, to });
         conn
     }
 
-    pub fn send(&mut self, conn: ConnId, msg: Msg) {
+    pub(crate) fn send(&mut self, conn: ConnId, msg: Msg) {
         self.out.push(Out::Send { conn, msg });
     }
 
-    pub fn close(&mut self, conn: ConnId) {
+    pub(crate) fn close(&mut self, conn: ConnId) {
         self.out.push(Out::Close { conn });
     }
 }
@@ -114,34 +137,34 @@ struct End {
     channels: [Channel; 2],
 }
 
-pub struct Conn {
+pub(crate) struct Conn {
     ends: [End; 2],
 }
 
 /// A delivery that is due: pops one message of a channel.
 #[derive(Clone, Copy, Debug)]
-pub struct Arrival {
-    pub conn: ConnId,
-    pub end: usize,
-    pub channel: usize,
+pub(crate) struct Arrival {
+    pub(crate) conn: ConnId,
+    pub(crate) end: usize,
+    pub(crate) channel: usize,
 }
 
 /// What came of a delivery.
-pub enum Delivered {
+pub(crate) enum Delivered {
     Nothing,
     To(Pid, Msg),
 }
 
-pub struct Net {
+pub(crate) struct Net {
     conns: BTreeMap<ConnId, Conn>,
-    pub cuts: BTreeMap<(Pid, Pid), Duration>,
+    pub(crate) cuts: BTreeMap<(Pid, Pid), Duration>,
     /// One way, by region pair: filled by the world.
-    pub delay: BTreeMap<(Pid, Pid), Duration>,
+    pub(crate) delay: BTreeMap<(Pid, Pid), Duration>,
     /// Of a thousand messages so many are lost once: they come 1.1 round trips later.
-    pub loss_per_mille: u32,
+    pub(crate) loss_per_mille: u32,
 }
 
-pub fn pair(a: Pid, b: Pid) -> (Pid, Pid) {
+pub(crate) fn pair(a: Pid, b: Pid) -> (Pid, Pid) {
     (a.min(b), a.max(b))
 }
 
@@ -149,27 +172,55 @@ pub fn pair(a: Pid, b: Pid) -> (Pid, Pid) {
 const IDLE: Duration = Duration::from_secs(3);
 
 impl Net {
-    pub fn new() -> Self {
-        Self { conns: BTreeMap::new(), cuts: BTreeMap::new(), delay: BTreeMap::new(), loss_per_mille: 0 }
+    pub(crate) fn new() -> Self {
+        Self {
+            conns: BTreeMap::new(),
+            cuts: BTreeMap::new(),
+            delay: BTreeMap::new(),
+            loss_per_mille: 0,
+        }
     }
 
-    pub fn is_cut(&self, a: Pid, b: Pid) -> bool {
+    pub(crate) fn is_cut(&self, a: Pid, b: Pid) -> bool {
         self.cuts.contains_key(&pair(a, b))
     }
 
-    pub fn peer(&self, conn: ConnId, me: Pid) -> Option<Pid> {
+    pub(crate) fn peer(&self, conn: ConnId, me: Pid) -> Option<Pid> {
         let ends = &self.conns.get(&conn)?.ends;
         ends.iter().map(|end| end.pid).find(|pid| *pid != me)
     }
 
-    pub fn dial(&mut self, now: Duration, rng: &mut Rng, conn: ConnId, (from, to): (Pid, Pid)) -> Option<(Duration, Arrival)> {
-        let end = |pid, is_open| End { pid, is_open, heard: now, channels: Default::default() };
-        self.conns.insert(conn, Conn { ends: [end(from, true), end(to, false)] });
+    pub(crate) fn dial(
+        &mut self,
+        now: Duration,
+        rng: &mut Rng,
+        conn: ConnId,
+        (from, to): (Pid, Pid),
+    ) -> Option<(Duration, Arrival)> {
+        let end = |pid, is_open| End {
+            pid,
+            is_open,
+            heard: now,
+            channels: Default::default(),
+        };
+        self.conns.insert(
+            conn,
+            Conn {
+                ends: [end(from, true), end(to, false)],
+            },
+        );
         self.send(now, rng, conn, from, Msg::Syn)
     }
 
     /// Sends, if the sender's end stands; when what arrives where.
-    pub fn send(&mut self, now: Duration, rng: &mut Rng, id: ConnId, from: Pid, msg: Msg) -> Option<(Duration, Arrival)> {
+    pub(crate) fn send(
+        &mut self,
+        now: Duration,
+        rng: &mut Rng,
+        id: ConnId,
+        from: Pid,
+        msg: Msg,
+    ) -> Option<(Duration, Arrival)> {
         let conn = self.conns.get_mut(&id)?;
         let mine = usize::from(conn.ends[1].pid == from);
         if !conn.ends[mine].is_open {
@@ -184,19 +235,28 @@ impl Net {
         let queue = &mut conn.ends[1 - mine].channels[channel];
         queue.last_arrival = queue.last_arrival.max(arrival);
         queue.waiting.push_back(msg);
-        Some((queue.last_arrival, Arrival { conn: id, end: 1 - mine, channel }))
+        Some((
+            queue.last_arrival,
+            Arrival {
+                conn: id,
+                end: 1 - mine,
+                channel,
+            },
+        ))
     }
 
-    pub fn receiver(&self, arrival: Arrival) -> Option<Pid> {
+    pub(crate) fn receiver(&self, arrival: Arrival) -> Option<Pid> {
         Some(self.conns.get(&arrival.conn)?.ends[arrival.end].pid)
     }
 
     /// A process that lives is to get what is due.
-    pub fn deliver(&mut self, now: Duration, arrival: Arrival) -> Delivered {
+    pub(crate) fn deliver(&mut self, now: Duration, arrival: Arrival) -> Delivered {
         let Some(conn) = self.conns.get_mut(&arrival.conn) else {
             return Delivered::Nothing;
         };
-        let is_cut = self.cuts.contains_key(&pair(conn.ends[0].pid, conn.ends[1].pid));
+        let is_cut = self
+            .cuts
+            .contains_key(&pair(conn.ends[0].pid, conn.ends[1].pid));
         let end = &mut conn.ends[arrival.end];
         let channel = &mut end.channels[arrival.channel];
         let is_first = matches!(channel.waiting.front(), Some(Msg::Syn));
@@ -224,33 +284,54 @@ impl Net {
     }
 
     /// Whether this end stands.
-    pub fn is_open(&self, conn: ConnId, pid: Pid) -> bool {
-        self.conns.get(&conn).is_some_and(|conn| conn.ends.iter().any(|end| end.pid == pid && end.is_open))
+    pub(crate) fn is_open(&self, conn: ConnId, pid: Pid) -> bool {
+        self.conns
+            .get(&conn)
+            .is_some_and(|conn| conn.ends.iter().any(|end| end.pid == pid && end.is_open))
     }
 
     /// Closes one end without a word.
-    pub fn forget(&mut self, conn: ConnId, pid: Pid) {
+    pub(crate) fn forget(&mut self, conn: ConnId, pid: Pid) {
         if let Some(conn) = self.conns.get_mut(&conn) {
             for end in conn.ends.iter_mut().filter(|end| end.pid == pid) {
                 end.is_open = false;
             }
         }
-        self.conns.retain(|_, conn| conn.ends.iter().any(|end| end.is_open || !end.channels.iter().all(|c| c.waiting.is_empty())));
+        self.conns.retain(|_, conn| {
+            conn.ends
+                .iter()
+                .any(|end| end.is_open || !end.channels.iter().all(|c| c.waiting.is_empty()))
+        });
     }
 
-    pub fn conns_of(&self, pid: Pid) -> BTreeSet<ConnId> {
+    pub(crate) fn conns_of(&self, pid: Pid) -> BTreeSet<ConnId> {
         let of = |conn: &Conn| conn.ends.iter().any(|end| end.pid == pid && end.is_open);
-        self.conns.iter().filter(|(_, conn)| of(conn)).map(|(id, _)| *id).collect()
+        self.conns
+            .iter()
+            .filter(|(_, conn)| of(conn))
+            .map(|(id, _)| *id)
+            .collect()
     }
 
     /// Links of this process on which nothing came for long.
-    pub fn idle(&self, now: Duration, pid: Pid) -> Vec<ConnId> {
-        let is_idle = |end: &End| end.pid == pid && end.is_open && now.saturating_sub(end.heard) >= IDLE;
-        self.conns.iter().filter(|(_, conn)| conn.ends.iter().any(is_idle)).map(|(id, _)| *id).collect()
+    pub(crate) fn idle(&self, now: Duration, pid: Pid) -> Vec<ConnId> {
+        let is_idle =
+            |end: &End| end.pid == pid && end.is_open && now.saturating_sub(end.heard) >= IDLE;
+        self.conns
+            .iter()
+            .filter(|(_, conn)| conn.ends.iter().any(is_idle))
+            .map(|(id, _)| *id)
+            .collect()
     }
 
     /// Ends a cut: what it held comes later.
-    pub fn heal(&mut self, now: Duration, rng: &mut Rng, a: Pid, b: Pid) -> Vec<(Duration, Arrival)> {
+    pub(crate) fn heal(
+        &mut self,
+        now: Duration,
+        rng: &mut Rng,
+        a: Pid,
+        b: Pid,
+    ) -> Vec<(Duration, Arrival)> {
         let Some(since) = self.cuts.remove(&pair(a, b)) else {
             return Vec::new();
         };
@@ -266,7 +347,14 @@ impl Net {
                 for (number, channel) in end.channels.iter_mut().enumerate() {
                     channel.last_arrival = channel.last_arrival.max(at);
                     for _ in 0..std::mem::take(&mut channel.held) {
-                        arrivals.push((channel.last_arrival, Arrival { conn: *id, end: index, channel: number }));
+                        arrivals.push((
+                            channel.last_arrival,
+                            Arrival {
+                                conn: *id,
+                                end: index,
+                                channel: number,
+                            },
+                        ));
                     }
                 }
             }

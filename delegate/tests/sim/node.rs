@@ -2,13 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use meridian_delegate::{NodeName, machine::{
-    Assignment, Term, hubs::{self, HubChooser, HubIndex}, source::{Command, Event, Refusal, Source, SourceChooser},
-}};
+use meridian_delegate::{
+    NodeName,
+    machine::{
+        Assignment, Term,
+        hubs::{self, HubChooser, HubIndex},
+        source::{Command, Event, Refusal, Source, SourceChooser},
+    },
+};
 use meridian_keyspace::Revision;
 use meridian_revlog::{Continuity, Decoder, PushError, Pushed, Verdict};
 
-use super::{net::{ConnId, Io, Msg, Pid, StreamId}, relay::{Relay, Served}};
+use super::{
+    net::{ConnId, Io, Msg, Pid, StreamId},
+    relay::{Relay, Served},
+};
 
 /// Why a batch was not taken.
 enum Refused {
@@ -24,14 +32,14 @@ struct Stream {
     source: Source,
 }
 
-pub struct Node {
-    pub name: NodeName,
-    pub chooser: SourceChooser,
-    pub hubs: HubChooser,
-    pub relay: Relay,
-    pub continuity: Option<Continuity>,
+pub(crate) struct Node {
+    pub(crate) name: NodeName,
+    pub(crate) chooser: SourceChooser,
+    pub(crate) hubs: HubChooser,
+    pub(crate) relay: Relay,
+    pub(crate) continuity: Option<Continuity>,
     /// Revisions applied one by one since the process began, or its last snapshot.
-    pub applied: u64,
+    pub(crate) applied: u64,
     hub_pids: Vec<Pid>,
     peers: BTreeMap<String, Pid>,
     dials: BTreeMap<usize, ConnId>,
@@ -47,7 +55,12 @@ pub struct Node {
 }
 
 impl Node {
-    pub fn start(name: NodeName, hub_pids: Vec<Pid>, peers: BTreeMap<String, Pid>, window_bytes: usize) -> Self {
+    pub(crate) fn start(
+        name: NodeName,
+        hub_pids: Vec<Pid>,
+        peers: BTreeMap<String, Pid>,
+        window_bytes: usize,
+    ) -> Self {
         Self {
             chooser: SourceChooser::new(name.clone(), Revision::ZERO),
             hubs: HubChooser::new(hub_pids.len()),
@@ -68,20 +81,29 @@ impl Node {
         }
     }
 
-    pub fn position(&self) -> Revision {
+    pub(crate) fn position(&self) -> Revision {
         self.relay.at()
     }
 
-    pub fn tick(&mut self, io: &mut Io<'_>) {
+    pub(crate) fn tick(&mut self, io: &mut Io<'_>) {
         self.hubs_step(io, hubs::Event::Tick);
         self.step(io, Event::Tick);
     }
 
-    pub fn beat(&mut self, io: &mut Io<'_>) {
+    pub(crate) fn beat(&mut self, io: &mut Io<'_>) {
         if let Some(conn) = self.hub {
-            io.send(conn, Msg::NodeBeat { position: self.position() });
+            io.send(
+                conn,
+                Msg::NodeBeat {
+                    position: self.position(),
+                },
+            );
         }
-        let up = self.delegates.iter().filter(|(_, (_, is_up))| *is_up).map(|(conn, _)| *conn);
+        let up = self
+            .delegates
+            .iter()
+            .filter(|(_, (_, is_up))| *is_up)
+            .map(|(conn, _)| *conn);
         for conn in self.members.iter().copied().chain(up) {
             io.send(conn, self.peer_beat());
         }
@@ -134,7 +156,11 @@ impl Node {
 
     /// A new assignment goes to everybody linked with us before links change: who is cut from the hub hears of it.
     fn tell_peers(&mut self, io: &mut Io<'_>) {
-        let up = self.delegates.iter().filter(|(_, (_, is_up))| *is_up).map(|(conn, _)| *conn);
+        let up = self
+            .delegates
+            .iter()
+            .filter(|(_, (_, is_up))| *is_up)
+            .map(|(conn, _)| *conn);
         for conn in self.members.iter().copied().chain(up) {
             io.send(conn, self.peer_beat());
         }
@@ -165,7 +191,12 @@ impl Node {
     }
 
     fn drop_delegates(&mut self, io: &mut Io<'_>, keep: Option<ConnId>) {
-        let drop: Vec<_> = self.delegates.keys().copied().filter(|conn| Some(*conn) != keep).collect();
+        let drop: Vec<_> = self
+            .delegates
+            .keys()
+            .copied()
+            .filter(|conn| Some(*conn) != keep)
+            .collect();
         for conn in drop {
             self.delegates.remove(&conn);
             self.drop_conn(io, conn);
@@ -192,7 +223,11 @@ impl Node {
                 self.step(io, Event::DelegateDown(name));
             }
         }
-        let dial = self.dials.iter().find(|(_, of)| **of == conn).map(|(hub, _)| *hub);
+        let dial = self
+            .dials
+            .iter()
+            .find(|(_, of)| **of == conn)
+            .map(|(hub, _)| *hub);
         if let Some(hub) = dial {
             self.dials.remove(&hub);
             if self.hub == Some(conn) {
@@ -207,26 +242,44 @@ impl Node {
         let conn = match &source {
             Source::None => None,
             Source::Hub => self.hub,
-            Source::Delegate(name) => {
-                self.delegates.iter().find(|(_, (of, is_up))| of == name && *is_up).map(|(conn, _)| *conn)
-            }
+            Source::Delegate(name) => self
+                .delegates
+                .iter()
+                .find(|(_, (of, is_up))| of == name && *is_up)
+                .map(|(conn, _)| *conn),
         };
         if let Some(former) = self.asked.take() {
             io.send(former.conn, Msg::StreamEnd(former.id));
         }
         let Some(conn) = conn else {
-            io.faults.push(format!("{} was to ask {source}, to which no link stands", self.name));
+            io.faults.push(format!(
+                "{} was to ask {source}, to which no link stands",
+                self.name
+            ));
             return;
         };
         let id = StreamId(io.fresh());
-        let from = self.continuity.map_or(Revision::ZERO, |_| self.position().next());
-        let term = self.chooser.assignment().map_or(Term::default(), |held| held.term);
+        let from = self
+            .continuity
+            .map_or(Revision::ZERO, |_| self.position().next());
+        let term = self
+            .chooser
+            .assignment()
+            .map_or(Term::default(), |held| held.term);
         let have = self.relay.window.tail();
-        io.send(conn, Msg::Subscribe { stream: id, from, have, term });
+        io.send(
+            conn,
+            Msg::Subscribe {
+                stream: id,
+                from,
+                have,
+                term,
+            },
+        );
         self.asked = Some(Stream { conn, id, source });
     }
 
-    pub fn receive(&mut self, io: &mut Io<'_>, conn: ConnId, from: Pid, msg: Msg) {
+    pub(crate) fn receive(&mut self, io: &mut Io<'_>, conn: ConnId, from: Pid, msg: Msg) {
         match msg {
             Msg::Syn => {
                 self.members.insert(conn);
@@ -235,19 +288,42 @@ impl Node {
             }
             Msg::SynAck => self.conn_up(io, conn),
             Msg::Welcome => {
-                let dial = self.dials.iter().find(|(_, of)| **of == conn).map(|(hub, _)| *hub);
+                let dial = self
+                    .dials
+                    .iter()
+                    .find(|(_, of)| **of == conn)
+                    .map(|(hub, _)| *hub);
                 if let Some(hub) = dial {
                     self.hubs_step(io, hubs::Event::Up(HubIndex(hub)));
                 }
             }
-            Msg::HubBeat { head } if self.hub == Some(conn) => self.step(io, Event::HeardHub { head }),
-            Msg::Assign(assignment) if self.hub == Some(conn) => self.step(io, Event::Assigned(assignment)),
+            Msg::HubBeat { head } if self.hub == Some(conn) => {
+                self.step(io, Event::HeardHub { head })
+            }
+            Msg::Assign(assignment) if self.hub == Some(conn) => {
+                self.step(io, Event::Assigned(assignment))
+            }
             Msg::HubBeat { .. } | Msg::Assign(_) => {}
-            Msg::PeerBeat { position, received, holds } => self.peer_heard(io, conn, position, received, holds),
-            Msg::Subscribe { stream, from, have, term } => self.serve(io, (conn, stream), from, have, term),
+            Msg::PeerBeat {
+                position,
+                received,
+                holds,
+            } => self.peer_heard(io, conn, position, received, holds),
+            Msg::Subscribe {
+                stream,
+                from,
+                have,
+                term,
+            } => self.serve(io, (conn, stream), from, have, term),
             Msg::Refused(stream, why) => {
                 if let Some(asked) = self.asked.take_if(|asked| asked.id == stream) {
-                    self.step(io, Event::Refused { source: asked.source, why });
+                    self.step(
+                        io,
+                        Event::Refused {
+                            source: asked.source,
+                            why,
+                        },
+                    );
                 }
             }
             Msg::Subscribed(stream) => self.subscribed(io, stream),
@@ -258,11 +334,16 @@ impl Node {
                 Ok(())
             }),
             Msg::Batches(stream, batches) => self.log_came(io, stream, |node, io| {
-                batches.into_iter().try_for_each(|batch| node.take(io, batch))
+                batches
+                    .into_iter()
+                    .try_for_each(|batch| node.take(io, batch))
             }),
             Msg::Closed => self.lose_conn(io, conn),
             Msg::Hello { .. } | Msg::NodeBeat { .. } | Msg::Complaint { .. } => {
-                io.faults.push(format!("{} got from {from:?} what only hubs get", self.name));
+                io.faults.push(format!(
+                    "{} got from {from:?} what only hubs get",
+                    self.name
+                ));
             }
         }
     }
@@ -273,29 +354,58 @@ impl Node {
             let name = name.clone();
             self.step(io, Event::DelegateUp(name));
         } else if self.dials.values().any(|dial| *dial == conn) {
-            let follows = self.chooser.assignment().and_then(|held| held.delegate_name().cloned());
-            io.send(conn, Msg::Hello {
-                name: self.name.clone(),
-                relay: Some(self.name.to_string()),
-                position: self.position(),
-                follows,
-            });
+            let follows = self
+                .chooser
+                .assignment()
+                .and_then(|held| held.delegate_name().cloned());
+            io.send(
+                conn,
+                Msg::Hello {
+                    name: self.name.clone(),
+                    relay: Some(self.name.to_string()),
+                    position: self.position(),
+                    follows,
+                },
+            );
         }
     }
 
-    fn peer_heard(&mut self, io: &mut Io<'_>, conn: ConnId, position: Revision, received: u64, holds: Option<Assignment>) {
+    fn peer_heard(
+        &mut self,
+        io: &mut Io<'_>,
+        conn: ConnId,
+        position: Revision,
+        received: u64,
+        holds: Option<Assignment>,
+    ) {
         if let Some((name, true)) = self.delegates.get(&conn).cloned() {
-            self.step(io, Event::HeardDelegate { delegate: name, position, received });
+            self.step(
+                io,
+                Event::HeardDelegate {
+                    delegate: name,
+                    position,
+                    received,
+                },
+            );
         }
         if let Some(assignment) = holds {
             self.step(io, Event::Told(assignment));
         }
     }
 
-    fn serve(&mut self, io: &mut Io<'_>, reader: (ConnId, StreamId), from: Revision, have: Option<(meridian_revlog::GroupId, u32)>, term: Term) {
-        let answer = self.chooser.admits(term).and_then(|()| match self.relay.subscribe(io, reader, from, have) {
-            Served::Yes => Ok(()),
-            Served::Behind => Err(Refusal::Behind),
+    fn serve(
+        &mut self,
+        io: &mut Io<'_>,
+        reader: (ConnId, StreamId),
+        from: Revision,
+        have: Option<(meridian_revlog::GroupId, u32)>,
+        term: Term,
+    ) {
+        let answer = self.chooser.admits(term).and_then(|()| {
+            match self.relay.subscribe(io, reader, from, have) {
+                Served::Yes => Ok(()),
+                Served::Behind => Err(Refusal::Behind),
+            }
         });
         match answer {
             Ok(()) => self.relay.pump(io),
@@ -310,18 +420,36 @@ impl Node {
         if let Some(former) = self.in_use.replace(asked.clone()) {
             io.send(former.conn, Msg::StreamEnd(former.id));
         }
-        self.step(io, Event::StreamUp { source: asked.source });
+        self.step(
+            io,
+            Event::StreamUp {
+                source: asked.source,
+            },
+        );
     }
 
     fn stream_ended(&mut self, io: &mut Io<'_>, conn: ConnId, stream: StreamId) {
         self.relay.readers.remove(&(conn, stream));
-        let ended = self.in_use.take_if(|s| s.id == stream).or_else(|| self.asked.take_if(|s| s.id == stream));
+        let ended = self
+            .in_use
+            .take_if(|s| s.id == stream)
+            .or_else(|| self.asked.take_if(|s| s.id == stream));
         if let Some(ended) = ended {
-            self.step(io, Event::StreamDown { source: ended.source });
+            self.step(
+                io,
+                Event::StreamDown {
+                    source: ended.source,
+                },
+            );
         }
     }
 
-    fn log_came(&mut self, io: &mut Io<'_>, stream: StreamId, take: impl FnOnce(&mut Self, &mut Io<'_>) -> Result<(), Refused>) {
+    fn log_came(
+        &mut self,
+        io: &mut Io<'_>,
+        stream: StreamId,
+        take: impl FnOnce(&mut Self, &mut Io<'_>) -> Result<(), Refused>,
+    ) {
         if self.in_use.as_ref().is_none_or(|s| s.id != stream) {
             return;
         }
@@ -344,11 +472,26 @@ impl Node {
     fn end_in_use(&mut self, io: &mut Io<'_>) {
         if let Some(stream) = self.in_use.take() {
             io.send(stream.conn, Msg::StreamEnd(stream.id));
-            self.step(io, Event::StreamDown { source: stream.source });
+            self.step(
+                io,
+                Event::StreamDown {
+                    source: stream.source,
+                },
+            );
         }
     }
 
     fn positioned(&mut self, io: &mut Io<'_>, position: meridian_revlog::Position) {
+        if self
+            .relay
+            .window
+            .at()
+            .is_some_and(|at| position.epoch < at.epoch)
+        {
+            let fault = format!("{}: a snapshot of an epoch which is over", self.name);
+            io.faults.push(fault);
+            return;
+        }
         // The stream that was kept meanwhile has brought as much.
         if self.position() >= position.revision {
             return;
@@ -361,23 +504,38 @@ impl Node {
     }
 
     fn take(&mut self, io: &mut Io<'_>, batch: meridian_revlog::Batch) -> Result<(), Refused> {
-        let pushed = self.relay.push(batch.clone()).map_err(|error| match error {
-            PushError::NotAligned => Refused::NotAligned,
-            _ => Refused::Fault(error.to_string()),
-        })?;
+        let pushed = self
+            .relay
+            .push(batch.clone())
+            .map_err(|error| match error {
+                PushError::NotAligned => Refused::NotAligned,
+                _ => Refused::Fault(error.to_string()),
+            })?;
         match pushed {
             Pushed::Duplicate => return Ok(()),
             Pushed::Next => {}
         }
-        let commits = self.decoder.decode(&batch).map_err(|error| Refused::Fault(error.to_string()))?;
-        let continuity = self.continuity.as_mut().ok_or_else(|| Refused::Fault("a batch before a position".to_owned()))?;
+        let commits = self
+            .decoder
+            .decode(&batch)
+            .map_err(|error| Refused::Fault(error.to_string()))?;
+        let continuity = self
+            .continuity
+            .as_mut()
+            .ok_or_else(|| Refused::Fault("a batch before a position".to_owned()))?;
         for commit in commits {
-            match continuity.admit(commit.revision).map_err(|gap| Refused::Fault(gap.to_string()))? {
+            match continuity
+                .admit(commit.revision)
+                .map_err(|gap| Refused::Fault(gap.to_string()))?
+            {
                 Verdict::Duplicate => {}
                 Verdict::Next => {
                     self.applied += 1;
                     if !super::home::is_commit(&commit) {
-                        io.faults.push(format!("{}: revision {} is not the home's", self.name, commit.revision));
+                        io.faults.push(format!(
+                            "{}: revision {} is not the home's",
+                            self.name, commit.revision
+                        ));
                     }
                 }
             }
@@ -386,16 +544,18 @@ impl Node {
     }
 
     /// Whom this node serves now, by link.
-    pub fn serves(&self) -> impl Iterator<Item = ConnId> + '_ {
+    pub(crate) fn serves(&self) -> impl Iterator<Item = ConnId> + '_ {
         self.relay.readers.keys().map(|(conn, _)| *conn)
     }
 
     /// Whether it takes the log over the WAN.
-    pub fn takes_from_hub(&self) -> bool {
-        self.in_use.as_ref().is_some_and(|stream| stream.source == Source::Hub)
+    pub(crate) fn takes_from_hub(&self) -> bool {
+        self.in_use
+            .as_ref()
+            .is_some_and(|stream| stream.source == Source::Hub)
     }
 
-    pub fn is_settled(&self) -> bool {
+    pub(crate) fn is_settled(&self) -> bool {
         self.asked.is_none() && self.in_use.is_some()
     }
 }

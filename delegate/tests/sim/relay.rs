@@ -10,41 +10,43 @@ use super::net::{ConnId, Io, Msg, StreamId};
 /// Bytes of one read: small, so that streams are many messages.
 const READ_BYTES: usize = 256;
 
-pub struct Relay {
-    pub window: Window,
-    pub readers: BTreeMap<(ConnId, StreamId), Cursor>,
-    /// Sends every batch but this one, counted down over all readers: the planted bug.
-    pub drop_batch: Option<u32>,
+pub(crate) struct Relay {
+    pub(crate) window: Window,
+    pub(crate) readers: BTreeMap<(ConnId, StreamId), Cursor>,
+    /// Leaves out one batch of so many, counted over all readers: a planted bug.
+    pub(crate) drop_every: Option<u32>,
+    sent: u32,
     /// Says that it lives, and sends no log.
-    pub is_stuck: bool,
+    pub(crate) is_stuck: bool,
 }
 
 /// What a subscription is told.
-pub enum Served {
+pub(crate) enum Served {
     Yes,
     Behind,
 }
 
 impl Relay {
-    pub fn new(limit_bytes: usize) -> Self {
+    pub(crate) fn new(limit_bytes: usize) -> Self {
         Self {
             window: Window::new(limit_bytes),
             readers: BTreeMap::new(),
-            drop_batch: None,
+            drop_every: None,
+            sent: 0,
             is_stuck: false,
         }
     }
 
-    pub fn at(&self) -> Revision {
+    pub(crate) fn at(&self) -> Revision {
         self.window.at().map_or(Revision::ZERO, |at| at.revision)
     }
 
-    pub fn push(&mut self, batch: Batch) -> Result<Pushed, PushError> {
+    pub(crate) fn push(&mut self, batch: Batch) -> Result<Pushed, PushError> {
         self.window.push(batch)
     }
 
     /// Subscribes a reader; one that wants what is gone gets a snapshot first.
-    pub fn subscribe(
+    pub(crate) fn subscribe(
         &mut self,
         io: &mut Io<'_>,
         (conn, stream): (ConnId, StreamId),
@@ -78,7 +80,7 @@ impl Relay {
     }
 
     /// Sends whatever readers do not have yet.
-    pub fn pump(&mut self, io: &mut Io<'_>) {
+    pub(crate) fn pump(&mut self, io: &mut Io<'_>) {
         if self.is_stuck {
             return;
         }
@@ -93,7 +95,11 @@ impl Relay {
                 if batches.is_empty() {
                     break;
                 }
-                drop_one(&mut self.drop_batch, &mut batches);
+                batches.retain(|_| {
+                    self.sent += 1;
+                    self.drop_every
+                        .is_none_or(|every| !self.sent.is_multiple_of(every))
+                });
                 io.send(reader.0, Msg::Batches(reader.1, batches));
             }
         }
@@ -102,32 +108,19 @@ impl Relay {
         }
     }
 
-    pub fn end(&mut self, io: &mut Io<'_>, conn: ConnId, stream: StreamId) {
+    pub(crate) fn end(&mut self, io: &mut Io<'_>, conn: ConnId, stream: StreamId) {
         if self.readers.remove(&(conn, stream)).is_some() {
             io.send(conn, Msg::StreamEnd(stream));
         }
     }
 
-    pub fn end_all(&mut self, io: &mut Io<'_>) {
+    pub(crate) fn end_all(&mut self, io: &mut Io<'_>) {
         for (conn, stream) in std::mem::take(&mut self.readers).into_keys() {
             io.send(conn, Msg::StreamEnd(stream));
         }
     }
 
-    pub fn conn_closed(&mut self, conn: ConnId) {
+    pub(crate) fn conn_closed(&mut self, conn: ConnId) {
         self.readers.retain(|(of, _), _| *of != conn);
-    }
-}
-
-fn drop_one(countdown: &mut Option<u32>, batches: &mut Vec<Batch>) {
-    let Some(left) = countdown else {
-        return;
-    };
-    let count = batches.len() as u32;
-    if *left < count {
-        batches.remove(*left as usize);
-        *countdown = None;
-    } else {
-        *left -= count;
     }
 }

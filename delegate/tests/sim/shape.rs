@@ -7,36 +7,36 @@ use meridian_delegate::NodeName;
 use meridian_revlog::Codec;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Bug {
+pub(crate) enum Bug {
     None,
-    /// Each hub leaves out the batch of this number.
+    /// Each hub leaves out every batch whose number in what it sends is a multiple of this.
     DropBatch(u32),
     /// A hub that was restarted serves the epoch before.
     OlderEpoch,
 }
 
 #[derive(Clone, Copy, Debug)]
-pub struct Region {
-    pub count: usize,
-    pub round_trip: Duration,
+pub(crate) struct Region {
+    pub(crate) count: usize,
+    pub(crate) round_trip: Duration,
 }
 
 #[derive(Clone, Debug)]
-pub struct Shape {
-    pub hubs: usize,
-    pub regions: Vec<Region>,
-    pub codec: Codec,
-    pub window_bytes: usize,
-    pub write_every: Duration,
+pub(crate) struct Shape {
+    pub(crate) hubs: usize,
+    pub(crate) regions: Vec<Region>,
+    pub(crate) codec: Codec,
+    pub(crate) window_bytes: usize,
+    pub(crate) write_every: Duration,
     /// A restarted hub begins at the home's head: who is behind needs a snapshot.
-    pub is_hub_forgetful: bool,
-    pub loss_per_mille: u32,
-    pub bug: Bug,
-    pub is_traced: bool,
+    pub(crate) is_hub_forgetful: bool,
+    pub(crate) loss_per_mille: u32,
+    pub(crate) bug: Bug,
+    pub(crate) is_traced: bool,
 }
 
 impl Shape {
-    pub fn draw(rng: &mut Rng) -> Self {
+    pub(crate) fn draw(rng: &mut Rng) -> Self {
         let round_trips = [2, 20, 80, 220];
         let regions: Vec<Region> = (0..rng.usize(1..3))
             .map(|_| Region {
@@ -47,7 +47,11 @@ impl Shape {
         Self {
             hubs: rng.usize(1..3),
             regions,
-            codec: if rng.u8(0..8) == 0 { Codec::Continuous } else { Codec::None },
+            codec: if rng.u8(0..8) == 0 {
+                Codec::Continuous
+            } else {
+                Codec::None
+            },
             window_bytes: if rng.u8(0..4) == 0 { 20_000 } else { 1 << 20 },
             write_every: Duration::from_millis(rng.u64(10..60)),
             is_hub_forgetful: rng.u8(0..4) == 0,
@@ -58,7 +62,7 @@ impl Shape {
     }
 
     /// How long a message takes between two processes.
-    pub fn one_way(&self, a: &NodeName, b: &NodeName) -> Duration {
+    pub(crate) fn one_way(&self, a: &NodeName, b: &NodeName) -> Duration {
         let region = |name: &NodeName| {
             let number = name.region.strip_prefix("region")?;
             number.parse::<usize>().ok()

@@ -16,12 +16,12 @@ use meridian_keyspace::Revision;
 
 use super::{
     net::Pid,
-    shape::Shape,
+    shape::{Bug, Shape},
     world::{Role, World},
 };
 
 /// Any single fault is over for the readers after so long.
-pub const RECOVERED_WITHIN: Duration = Duration::from_secs(2);
+pub(crate) const RECOVERED_WITHIN: Duration = Duration::from_secs(2);
 
 /// The longest settling: a hub that flapped is returned to after 160 s at most, and a delegate that was left is tried
 /// again after 16 s.
@@ -44,12 +44,12 @@ enum Fault {
 }
 
 /// How a world ended.
-pub struct Outcome {
-    pub faults: Vec<String>,
-    pub hash: u64,
-    pub trace: Vec<String>,
-    pub slowest: Duration,
-    pub story: Vec<String>,
+pub(crate) struct Outcome {
+    pub(crate) faults: Vec<String>,
+    pub(crate) hash: u64,
+    pub(crate) trace: Vec<String>,
+    pub(crate) slowest: Duration,
+    pub(crate) story: Vec<String>,
 }
 
 struct Teller {
@@ -58,7 +58,7 @@ struct Teller {
     slowest: Duration,
 }
 
-pub fn tell(seed: u64, change: impl FnOnce(&mut Shape)) -> Outcome {
+pub(crate) fn tell(seed: u64, change: impl FnOnce(&mut Shape)) -> Outcome {
     let mut rng = Rng::with_seed(seed);
     let mut shape = Shape::draw(&mut rng);
     let is_chaos = rng.u8(0..4) == 0;
@@ -66,10 +66,18 @@ pub fn tell(seed: u64, change: impl FnOnce(&mut Shape)) -> Outcome {
         shape.loss_per_mille = [0, 10, 50][rng.usize(0..3)];
     }
     change(&mut shape);
+    let shape_bug = shape.bug;
     let story = vec![format!("{shape:?}")];
     let world = World::new(rng.u64(..), shape);
-    let mut teller = Teller { world, story, slowest: Duration::ZERO };
+    let mut teller = Teller {
+        world,
+        story,
+        slowest: Duration::ZERO,
+    };
     teller.warm_up();
+    if shape_bug == Bug::OlderEpoch {
+        teller.restart_hub();
+    }
     if is_chaos {
         teller.chaos(&mut rng);
     } else {
@@ -82,6 +90,14 @@ impl Teller {
     fn warm_up(&mut self) {
         self.run(Duration::from_secs(3));
         self.check_everybody("the start", |_, _| true);
+    }
+
+    fn restart_hub(&mut self) {
+        let fault = Fault::Kill(Pid(0));
+        self.begin(fault);
+        self.run(Duration::from_millis(500));
+        self.end(fault);
+        self.recovers("the hub is back", None);
     }
 
     fn run(&mut self, length: Duration) {
@@ -118,7 +134,10 @@ impl Teller {
                 let fault = self.draw(rng);
                 // One at a time of each process: ending one must not end the other.
                 let pids = |fault: Fault| fault.pids(&self.world);
-                if !on.iter().any(|other| pids(*other).iter().any(|pid| pids(fault).contains(pid))) {
+                if !on
+                    .iter()
+                    .any(|other| pids(*other).iter().any(|pid| pids(fault).contains(pid)))
+                {
                     self.begin(fault);
                     on.push(fault);
                 }
@@ -136,7 +155,11 @@ impl Teller {
     fn draw(&self, rng: &mut Rng) -> Fault {
         let hubs = self.world.shape.hubs;
         let nodes: Vec<Pid> = self.world.pids().skip(hubs).collect();
-        let delegates: Vec<Pid> = nodes.iter().copied().filter(|pid| self.is_delegate(*pid)).collect();
+        let delegates: Vec<Pid> = nodes
+            .iter()
+            .copied()
+            .filter(|pid| self.is_delegate(*pid))
+            .collect();
         // Delegates are few, and most of what can go wrong goes wrong at one.
         let node = match delegates.is_empty() || rng.bool() {
             true => nodes[rng.usize(0..nodes.len())],
@@ -146,7 +169,10 @@ impl Teller {
             0 => Pid(rng.usize(0..hubs)),
             _ => node,
         };
-        let other = self.world.pids().filter(|pid| *pid != node && self.may_talk(node, *pid));
+        let other = self
+            .world
+            .pids()
+            .filter(|pid| *pid != node && self.may_talk(node, *pid));
         let other: Vec<Pid> = other.collect();
         match rng.u8(0..11) {
             0 | 1 => Fault::Kill(any),
@@ -166,7 +192,9 @@ impl Teller {
     }
 
     fn is_delegate(&self, pid: Pid) -> bool {
-        self.world.node(pid).is_some_and(|node| node.chooser.serving().is_some())
+        self.world
+            .node(pid)
+            .is_some_and(|node| node.chooser.serving().is_some())
     }
 
     fn begin(&mut self, fault: Fault) {
@@ -210,7 +238,7 @@ impl Teller {
     fn recovers(&mut self, what: &str, fault: Option<Fault>) {
         let due = self.world.head.next();
         let began = self.world.now;
-        // Nodes of different hubs cannot compare assignments: there a delegate that is cut off hears nothing.
+        // Only who is linked with others, all of one hub, can hear from them who took over.
         let united = self.united_regions();
         let waiting = |teller: &Self| teller.waiting(due, fault, &united);
         let step = Duration::from_millis(50);
@@ -226,22 +254,40 @@ impl Teller {
         }
         for pid in waiting(self) {
             let name = self.world.processes[pid.0].name.clone();
-            self.world.faults.push(format!("{name} has nothing new {RECOVERED_WITHIN:?} after {what}"));
+            self.world.faults.push(format!(
+                "{name} has nothing new {RECOVERED_WITHIN:?} after {what}"
+            ));
         }
     }
 
     fn united_regions(&self) -> BTreeSet<String> {
-        let mut hubs: BTreeMap<String, BTreeSet<_>> = BTreeMap::new();
+        let mut regions: BTreeMap<String, (BTreeSet<_>, usize)> = BTreeMap::new();
         for node in self.world.pids().filter_map(|pid| self.world.node(pid)) {
-            hubs.entry(node.name.region.clone()).or_default().insert(node.hubs.in_use());
+            let (hubs, copies) = regions.entry(node.name.region.clone()).or_default();
+            hubs.insert(node.hubs.in_use());
+            *copies += usize::from(node.takes_from_hub());
         }
-        hubs.into_iter().filter(|(_, hubs)| hubs.len() == 1).map(|(region, _)| region).collect()
+        let is_united = |(hubs, copies): &(BTreeSet<_>, usize)| hubs.len() == 1 && *copies == 1;
+        regions
+            .into_iter()
+            .filter(|(_, of)| is_united(of))
+            .map(|(region, _)| region)
+            .collect()
     }
 
     fn waiting(&self, due: Revision, fault: Option<Fault>, united: &BTreeSet<String>) -> Vec<Pid> {
         let is_faulty = |pid| matches!(fault, Some(Fault::SlowFollow(slow, _)) if slow == pid);
-        let nodes = self.world.pids().filter(|pid| self.is_able(*pid, united) && !is_faulty(*pid));
-        nodes.filter(|pid| self.world.node(*pid).is_some_and(|node| node.position() < due)).collect()
+        let nodes = self
+            .world
+            .pids()
+            .filter(|pid| self.is_able(*pid, united) && !is_faulty(*pid));
+        nodes
+            .filter(|pid| {
+                self.world
+                    .node(*pid)
+                    .is_some_and(|node| node.position() < due)
+            })
+            .collect()
     }
 
     /// Whether it lives and reaches a living hub, itself or through one other node of its region.
@@ -266,7 +312,8 @@ impl Teller {
 
     fn reaches_hub(&self, pid: Pid) -> bool {
         let hubs = self.world.pids().take(self.world.shape.hubs);
-        hubs.into_iter().any(|hub| self.lives(hub) && !self.world.net.is_cut(pid, hub))
+        hubs.into_iter()
+            .any(|hub| self.lives(hub) && !self.world.net.is_cut(pid, hub))
     }
 
     /// All is well again: one copy per region, everybody at the head.
@@ -318,14 +365,21 @@ impl Teller {
     }
 
     fn say(&mut self, what: &str) {
-        let line = format!("{} ms, revision {}: {what}", self.world.now.as_millis(), self.world.head);
+        let line = format!(
+            "{} ms, revision {}: {what}",
+            self.world.now.as_millis(),
+            self.world.head
+        );
         self.world.trace.note(|| line.clone());
         self.story.push(line);
     }
 
     fn finish(mut self) -> Outcome {
         for pid in self.world.pids() {
-            let position = self.world.node(pid).map(|node| (node.position(), node.applied));
+            let position = self
+                .world
+                .node(pid)
+                .map(|node| (node.position(), node.applied));
             self.world.trace.hash_in((pid, position));
         }
         Outcome {
@@ -343,22 +397,36 @@ impl Fault {
         let region = |pid: Pid| &world.processes[pid.0].name.region;
         match self {
             Self::Cut(a, b) => vec![(a, b)],
-            Self::CutFromHubs(node) => world.pids().take(world.shape.hubs).map(|hub| (node, hub)).collect(),
+            Self::CutFromHubs(node) => world
+                .pids()
+                .take(world.shape.hubs)
+                .map(|hub| (node, hub))
+                .collect(),
             Self::CutFromRegion(node) => world
                 .pids()
                 .filter(|pid| *pid != node && region(*pid) == region(node))
                 .map(|pid| (node, pid))
                 .collect(),
-            Self::Kill(_) | Self::Leave(_) | Self::Pause(_) | Self::SlowFollow(..) | Self::StuckRelay(_) => Vec::new(),
+            Self::Kill(_)
+            | Self::Leave(_)
+            | Self::Pause(_)
+            | Self::SlowFollow(..)
+            | Self::StuckRelay(_) => Vec::new(),
         }
     }
 
     fn pids(self, world: &World) -> Vec<Pid> {
         match self {
-            Self::Kill(pid) | Self::Leave(pid) | Self::Pause(pid) | Self::SlowFollow(pid, _) | Self::StuckRelay(pid) => vec![pid],
-            Self::Cut(..) | Self::CutFromHubs(_) | Self::CutFromRegion(_) => {
-                self.cuts(world).into_iter().flat_map(|(a, b)| [a, b]).collect()
-            }
+            Self::Kill(pid)
+            | Self::Leave(pid)
+            | Self::Pause(pid)
+            | Self::SlowFollow(pid, _)
+            | Self::StuckRelay(pid) => vec![pid],
+            Self::Cut(..) | Self::CutFromHubs(_) | Self::CutFromRegion(_) => self
+                .cuts(world)
+                .into_iter()
+                .flat_map(|(a, b)| [a, b])
+                .collect(),
         }
     }
 }

@@ -2,22 +2,25 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-pub struct Trace {
+pub(crate) struct Trace {
     hasher: DefaultHasher,
     lines: Option<Vec<String>>,
 }
 
 impl Trace {
-    pub fn new(is_kept: bool) -> Self {
+    pub(crate) fn new(is_kept: bool) -> Self {
         // Its keys are fixed: the same lines give the same number.
-        Self { hasher: DefaultHasher::new(), lines: is_kept.then(Vec::new) }
+        Self {
+            hasher: DefaultHasher::new(),
+            lines: is_kept.then(Vec::new),
+        }
     }
 
-    pub fn hash_in(&mut self, what: impl Hash) {
+    pub(crate) fn hash_in(&mut self, what: impl Hash) {
         what.hash(&mut self.hasher);
     }
 
-    pub fn note(&mut self, line: impl FnOnce() -> String) {
+    pub(crate) fn note(&mut self, line: impl FnOnce() -> String) {
         if let Some(lines) = &mut self.lines {
             let line = line();
             line.hash(&mut self.hasher);
@@ -25,11 +28,11 @@ impl Trace {
         }
     }
 
-    pub fn hash(&self) -> u64 {
+    pub(crate) fn hash(&self) -> u64 {
         self.hasher.finish()
     }
 
-    pub fn lines(&self) -> &[String] {
+    pub(crate) fn lines(&self) -> &[String] {
         self.lines.as_deref().unwrap_or_default()
     }
 }

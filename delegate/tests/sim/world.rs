@@ -7,7 +7,10 @@ use std::{
 };
 
 use fastrand::Rng;
-use meridian_delegate::{NodeName, machine::{HEARTBEAT, TICK, assign, source::Source}};
+use meridian_delegate::{
+    NodeName,
+    machine::{HEARTBEAT, TICK, assign, source::Source},
+};
 use meridian_keyspace::Revision;
 use meridian_revlog::{Epoch, Position};
 
@@ -23,26 +26,26 @@ use super::{
 const MS: Duration = Duration::from_millis(1);
 
 /// A process: whether it runs, and what it is.
-pub struct Process {
-    pub name: NodeName,
-    pub role: Role,
-    pub is_paused: bool,
+pub(crate) struct Process {
+    pub(crate) name: NodeName,
+    pub(crate) role: Role,
+    pub(crate) is_paused: bool,
     /// Takes one message of the log in so long, if set.
-    pub slow: Option<Duration>,
+    pub(crate) slow: Option<Duration>,
     log_free: Duration,
     /// Counts starts: what was meant for a former process is not for this one.
     start: u32,
     deferred: VecDeque<Happening>,
 }
 
-pub enum Role {
+pub(crate) enum Role {
     Down,
     Hub(Box<Hub>),
     Node(Box<Node>),
 }
 
 #[derive(Clone, Debug)]
-pub enum Happening {
+pub(crate) enum Happening {
     Arrive(Arrival),
     Tick(Pid, u32),
     Beat(Pid, u32),
@@ -74,24 +77,24 @@ impl Ord for Due {
     }
 }
 
-pub struct World {
-    pub now: Duration,
-    pub rng: Rng,
-    pub shape: Shape,
-    pub processes: Vec<Process>,
-    pub net: Net,
+pub(crate) struct World {
+    pub(crate) now: Duration,
+    pub(crate) rng: Rng,
+    pub(crate) shape: Shape,
+    pub(crate) processes: Vec<Process>,
+    pub(crate) net: Net,
     /// The home's newest revision.
-    pub head: Revision,
-    pub faults: Vec<String>,
-    pub trace: Trace,
-    pub is_writing: bool,
+    pub(crate) head: Revision,
+    pub(crate) faults: Vec<String>,
+    pub(crate) trace: Trace,
+    pub(crate) is_writing: bool,
     queue: BinaryHeap<Reverse<Due>>,
     serial: u64,
     next_id: u64,
 }
 
 impl World {
-    pub fn new(seed: u64, shape: Shape) -> Self {
+    pub(crate) fn new(seed: u64, shape: Shape) -> Self {
         let mut world = Self {
             now: Duration::ZERO,
             rng: Rng::with_seed(seed),
@@ -115,11 +118,17 @@ impl World {
     fn populate(&mut self) {
         let mut names: Vec<NodeName> = Vec::new();
         for index in 0..self.shape.hubs {
-            names.push(NodeName { region: "home".to_owned(), name: format!("hub{index}") });
+            names.push(NodeName {
+                region: "home".to_owned(),
+                name: format!("hub{index}"),
+            });
         }
         for (region, nodes) in self.shape.regions.iter().enumerate() {
             for index in 0..nodes.count {
-                names.push(NodeName { region: format!("region{region}"), name: format!("node{index}") });
+                names.push(NodeName {
+                    region: format!("region{region}"),
+                    name: format!("node{index}"),
+                });
             }
         }
         for name in names {
@@ -135,7 +144,9 @@ impl World {
         }
         for a in 0..self.processes.len() {
             for b in a + 1..self.processes.len() {
-                let delay = self.shape.one_way(&self.processes[a].name, &self.processes[b].name);
+                let delay = self
+                    .shape
+                    .one_way(&self.processes[a].name, &self.processes[b].name);
                 self.net.delay.insert((Pid(a), Pid(b)), delay);
             }
         }
@@ -144,15 +155,15 @@ impl World {
         }
     }
 
-    pub fn pids(&self) -> impl Iterator<Item = Pid> + use<> {
+    pub(crate) fn pids(&self) -> impl Iterator<Item = Pid> + use<> {
         (0..self.processes.len()).map(Pid)
     }
 
-    pub fn is_hub(&self, pid: Pid) -> bool {
+    pub(crate) fn is_hub(&self, pid: Pid) -> bool {
         pid.0 < self.shape.hubs
     }
 
-    pub fn node(&self, pid: Pid) -> Option<&Node> {
+    pub(crate) fn node(&self, pid: Pid) -> Option<&Node> {
         match &self.processes[pid.0].role {
             Role::Node(node) => Some(node),
             Role::Hub(_) | Role::Down => None,
@@ -165,21 +176,35 @@ impl World {
 
     fn at(&mut self, at: Duration, what: Happening) {
         self.serial += 1;
-        self.queue.push(Reverse(Due { at, serial: self.serial, what }));
+        self.queue.push(Reverse(Due {
+            at,
+            serial: self.serial,
+            what,
+        }));
     }
 
     /// Starts a process that is down.
-    pub fn start(&mut self, pid: Pid) {
+    pub(crate) fn start(&mut self, pid: Pid) {
         let name = self.processes[pid.0].name.clone();
         self.next_id += 1;
         let role = if self.is_hub(pid) {
             let back = if self.shape.is_hub_forgetful { 0 } else { 50 };
             let revision = Revision::new(self.head.get() - back);
-            let is_old = matches!(self.shape.bug, Bug::OlderEpoch) && self.processes[pid.0].start > 0;
-            let position = Position { epoch: Epoch::new(u64::from(!is_old)), revision };
-            let mut hub = Hub::start(self.now, position, self.shape.codec, self.shape.window_bytes, self.next_id);
+            let is_old =
+                matches!(self.shape.bug, Bug::OlderEpoch) && self.processes[pid.0].start > 0;
+            let position = Position {
+                epoch: Epoch::new(u64::from(!is_old)),
+                revision,
+            };
+            let mut hub = Hub::start(
+                self.now,
+                position,
+                self.shape.codec,
+                self.shape.window_bytes,
+                self.next_id,
+            );
             if let Bug::DropBatch(number) = self.shape.bug {
-                hub.relay.drop_batch = Some(number);
+                hub.relay.drop_every = Some(number);
             }
             Role::Hub(Box::new(hub))
         } else {
@@ -188,7 +213,12 @@ impl World {
                 .pids()
                 .map(|pid| (self.processes[pid.0].name.to_string(), pid))
                 .collect();
-            Role::Node(Box::new(Node::start(name, hubs, peers, self.shape.window_bytes)))
+            Role::Node(Box::new(Node::start(
+                name,
+                hubs,
+                peers,
+                self.shape.window_bytes,
+            )))
         };
         let process = &mut self.processes[pid.0];
         process.role = role;
@@ -202,7 +232,7 @@ impl World {
     }
 
     /// Kills a process: nobody is told.
-    pub fn kill(&mut self, pid: Pid) {
+    pub(crate) fn kill(&mut self, pid: Pid) {
         for conn in self.net.conns_of(pid) {
             self.net.forget(conn, pid);
         }
@@ -214,18 +244,18 @@ impl World {
     }
 
     /// Ends a process in order: links are closed with a word.
-    pub fn leave(&mut self, pid: Pid) {
+    pub(crate) fn leave(&mut self, pid: Pid) {
         for conn in self.net.conns_of(pid) {
             self.send(pid, conn, Msg::Closed);
         }
         self.kill(pid);
     }
 
-    pub fn pause(&mut self, pid: Pid) {
+    pub(crate) fn pause(&mut self, pid: Pid) {
         self.processes[pid.0].is_paused = true;
     }
 
-    pub fn go_on(&mut self, pid: Pid) {
+    pub(crate) fn go_on(&mut self, pid: Pid) {
         let process = &mut self.processes[pid.0];
         process.is_paused = false;
         let deferred = std::mem::take(&mut process.deferred);
@@ -239,18 +269,18 @@ impl World {
         }
     }
 
-    pub fn cut(&mut self, a: Pid, b: Pid) {
+    pub(crate) fn cut(&mut self, a: Pid, b: Pid) {
         self.net.cuts.entry(pair(a, b)).or_insert(self.now);
     }
 
-    pub fn heal(&mut self, a: Pid, b: Pid) {
+    pub(crate) fn heal(&mut self, a: Pid, b: Pid) {
         for (at, arrival) in self.net.heal(self.now, &mut self.rng, a, b) {
             self.at(at, Happening::Arrive(arrival));
         }
     }
 
     /// Lets the world go on until then, or until it finds a fault.
-    pub fn run_until(&mut self, end: Duration) {
+    pub(crate) fn run_until(&mut self, end: Duration) {
         while self.faults.is_empty() {
             match self.queue.peek() {
                 Some(Reverse(due)) if due.at <= end => {}
@@ -377,7 +407,13 @@ impl World {
     }
 
     fn receive(&mut self, pid: Pid, conn: ConnId, msg: Msg) {
-        self.trace.note(|| format!("{} {} {conn:?} {msg:?}", self.now.as_micros(), self.processes[pid.0].name));
+        self.trace.note(|| {
+            format!(
+                "{} {} {conn:?} {msg:?}",
+                self.now.as_micros(),
+                self.processes[pid.0].name
+            )
+        });
         let from = self.net.peer(conn, pid).unwrap_or(pid);
         self.with(pid, |role, io| match role {
             Role::Hub(hub) => hub.receive(io, conn, msg),
@@ -389,7 +425,12 @@ impl World {
     fn with(&mut self, pid: Pid, act: impl FnOnce(&mut Role, &mut Io<'_>)) {
         let source = self.source(pid);
         let served = self.served_count(pid);
-        let mut io = Io { now: self.now, out: Vec::new(), faults: Vec::new(), next_id: &mut self.next_id };
+        let mut io = Io {
+            now: self.now,
+            out: Vec::new(),
+            faults: Vec::new(),
+            next_id: &mut self.next_id,
+        };
         act(&mut self.processes[pid.0].role, &mut io);
         let Io { out, faults, .. } = io;
         self.faults.extend(faults);
@@ -409,7 +450,8 @@ impl World {
         let after = self.source(pid);
         if source != after {
             let name = &self.processes[pid.0].name;
-            self.trace.note(|| format!("{} {name} takes from {after:?}", self.now.as_micros()));
+            self.trace
+                .note(|| format!("{} {name} takes from {after:?}", self.now.as_micros()));
         }
         if self.served_count(pid) > served {
             self.check_no_loop(pid);
@@ -429,7 +471,13 @@ impl World {
     }
 
     fn send(&mut self, pid: Pid, conn: ConnId, msg: Msg) {
-        self.trace.note(|| format!("{} {} sends {conn:?} {msg:?}", self.now.as_micros(), self.processes[pid.0].name));
+        self.trace.note(|| {
+            format!(
+                "{} {} sends {conn:?} {msg:?}",
+                self.now.as_micros(),
+                self.processes[pid.0].name
+            )
+        });
         let sent = self.net.send(self.now, &mut self.rng, conn, pid, msg);
         self.sent(sent);
     }
@@ -446,7 +494,8 @@ impl World {
         for _ in 0..self.processes.len() {
             at = at.iter().flat_map(|pid| self.served_by(*pid)).collect();
             if at.contains(&from) {
-                self.faults.push(format!("{} feeds itself", self.processes[from.0].name));
+                self.faults
+                    .push(format!("{} feeds itself", self.processes[from.0].name));
                 return;
             }
             if at.is_empty() {

@@ -65,13 +65,25 @@ fn decode(decoder: &mut Decoder, batch: &Batch) {
     assert_eq!(Decoder::new().decode(&again), Ok(commits));
 }
 
-/// Cuts a stream, in pieces of a size that its first byte says, and decodes what comes.
+/// Cuts a stream, in pieces of a size that its first byte says, and decodes what comes: the bytes as
+/// they are, and as flags and bodies with two bytes of length before each, which are sealed.
 pub fn frames(data: &[u8]) {
-    let Some((size, stream)) = data.split_first() else {
+    let Some((size, mut rest)) = data.split_first() else {
         return;
     };
+    stream(usize::from(*size).max(1), rest);
+    let mut frames = Vec::new();
+    while let Some((length, after)) = rest.split_first_chunk() {
+        let length = usize::from(u16::from_le_bytes(*length)).min(after.len());
+        frames.extend(sealed(*b"mB", &after[..length]).unwrap_or_default());
+        rest = &after[length..];
+    }
+    stream(usize::from(*size).max(1), &frames);
+}
+
+fn stream(size: usize, stream: &[u8]) {
     let (mut reader, mut decoder) = (FrameReader::new(), Decoder::new());
-    for piece in stream.chunks(usize::from(*size).max(1)) {
+    for piece in stream.chunks(size) {
         reader.push(Bytes::copy_from_slice(piece));
         while let Ok(Some(batch)) = reader.next() {
             decode(&mut decoder, &batch);

@@ -73,14 +73,18 @@ pub(crate) fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
             ..EncoderConfig::new(Epoch::new(3))
         };
         let mut encoder = Encoder::new(config, GroupId::new(0x0123_4567_89ab_cdef));
-        let mut stream = vec![17];
+        let (mut stream, mut bodies) = (vec![17], vec![100]);
         for (number, commits) in commits().chunks(2).enumerate() {
             let frame = encoder.encode(commits).frame().to_vec();
-            seeds.push(("batch", format!("{name}-{number}-body"), opened(&frame)));
+            let body = opened(&frame);
+            bodies.extend_from_slice(&(body.len() as u16).to_le_bytes());
+            bodies.extend_from_slice(&body);
+            seeds.push(("batch", format!("{name}-{number}-body"), body));
             stream.extend_from_slice(&frame);
             seeds.push(("batch", format!("{name}-{number}"), frame));
         }
         seeds.push(("frames", name.to_owned(), stream));
+        seeds.push(("frames", format!("{name}-bodies"), bodies));
     }
     let records: Vec<_> = commits().into_iter().flat_map(|c| c.records).collect();
     let chunk = ChunkEncoder::new().encode(&records).to_vec();

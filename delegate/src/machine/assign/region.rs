@@ -65,7 +65,9 @@ impl Region {
         let told = self.assignment.as_ref()?;
         let holds = match &self.seat {
             Seat::Taken(_) => true,
-            Seat::Vacant | Seat::Awaiting { .. } => told.delegate.is_none() && !self.may_be_filled(),
+            Seat::Vacant | Seat::Awaiting { .. } => {
+                told.delegate.is_none() && !self.may_be_filled()
+            }
         };
         holds.then_some(told)
     }
@@ -160,9 +162,7 @@ impl Region {
             return self.best(now, Wanted::Instead(delegate));
         }
         let is_behind = head_late.is_some_and(|head| node.position < head);
-        if is_behind
-            && let Some(ahead) = self.best(now, Wanted::Ahead(delegate, node))
-        {
+        if is_behind && let Some(ahead) = self.best(now, Wanted::Ahead(delegate, node)) {
             return Some(ahead);
         }
         // Whoever takes the log from it is no further: whether another does better only a trial tells.

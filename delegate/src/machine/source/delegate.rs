@@ -34,9 +34,14 @@ enum Link {
     Connecting,
     Up,
     /// Broke; made anew then.
-    Broken { until: Duration },
+    Broken {
+        until: Duration,
+    },
     /// Left for the hub; tried again then. The link is kept if it works: it is the stream that does not.
-    Left { until: Duration, is_up: bool },
+    Left {
+        until: Duration,
+        is_up: bool,
+    },
 }
 
 impl Delegate {
@@ -49,7 +54,10 @@ impl Delegate {
                 Link::Connecting | Link::Up => return false,
                 // Its time has come: what follows tries it again.
                 Link::Left { is_up: true, .. } => {
-                    assigned.link = Link::Left { until: now, is_up: true };
+                    assigned.link = Link::Left {
+                        until: now,
+                        is_up: true,
+                    };
                     return false;
                 }
                 Link::Broken { .. } | Link::Left { is_up: false, .. } => {}
@@ -122,14 +130,14 @@ impl Delegate {
         }
     }
 
-    /// Takes what its heartbeat says; whether it received more bytes since the last one.
+    /// Takes what its heartbeat says; whether since the last one it received bytes, but no whole batch.
     pub(super) fn counted(&mut self, name: &NodeName, position: Revision, received: u64) -> bool {
         let Some(assigned) = self.of_name(name) else {
             return false;
         };
         let before = std::mem::replace(&mut assigned.received, received);
-        assigned.position = position;
-        received > before
+        let stood = std::mem::replace(&mut assigned.position, position);
+        received > before && position == stood
     }
 
     /// It cannot serve us yet, for a good reason.
@@ -198,7 +206,11 @@ impl Delegate {
                 assigned.heard = now;
                 false
             }
-            Link::Broken { until } | Link::Left { until, is_up: false } => now >= until,
+            Link::Broken { until }
+            | Link::Left {
+                until,
+                is_up: false,
+            } => now >= until,
             Link::Connecting | Link::Up | Link::Left { is_up: true, .. } => false,
         }
     }

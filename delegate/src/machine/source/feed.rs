@@ -19,6 +19,8 @@ pub(super) struct Feed {
     heard: Duration,
     /// When the log last came nearer.
     progress: Duration,
+    /// When the delegate last said that it receives what comes next.
+    on_its_way: Option<Duration>,
     /// Since when there is none.
     missed: Option<Duration>,
     position: Revision,
@@ -34,6 +36,7 @@ impl Feed {
             asked: None,
             heard: Duration::ZERO,
             progress: Duration::ZERO,
+            on_its_way: None,
             missed: None,
             position,
             head: HeadHistory::new(LAG_LATE),
@@ -85,7 +88,10 @@ impl Feed {
     }
 
     pub(super) fn is_to_be_asked(&self, wanted: &Source) -> bool {
-        let is_asked = self.asked.as_ref().is_some_and(|(asked, _)| asked == wanted);
+        let is_asked = self
+            .asked
+            .as_ref()
+            .is_some_and(|(asked, _)| asked == wanted);
         self.source != *wanted && !is_asked
     }
 
@@ -94,7 +100,11 @@ impl Feed {
     }
 
     pub(super) fn not_answered(&mut self, source: &Source) {
-        if self.asked.as_ref().is_some_and(|(asked, _)| asked == source) {
+        if self
+            .asked
+            .as_ref()
+            .is_some_and(|(asked, _)| asked == source)
+        {
             self.asked = None;
         }
     }
@@ -143,9 +153,16 @@ impl Feed {
     /// The assigned delegate receives what we wait for, though we do not yet.
     pub(super) fn is_on_its_way(&mut self, now: Duration) {
         self.progress = now;
+        self.on_its_way = Some(now);
         if let Some(missed) = &mut self.missed {
             *missed = now;
         }
+    }
+
+    /// Whether the delegate itself waits for one huge revision.
+    pub(super) fn is_awaited(&self, now: Duration) -> bool {
+        self.on_its_way
+            .is_some_and(|at| now.saturating_sub(at) < PROGRESS_LATE)
     }
 
     pub(super) fn advanced(&mut self, revision: Revision) {

@@ -10,15 +10,19 @@ use super::{
 
 impl SourceChooser {
     pub(super) fn tick(&mut self, now: Duration, commands: &mut Commands) {
-        if let Some(stood_still) = self.wake.tick(now) {
+        self.feed.tick(now);
+        self.judge_hub(now, commands);
+        self.judge_delegate(now, commands);
+    }
+
+    /// If we stood still, nobody was silent meanwhile.
+    pub(super) fn wake(&mut self, now: Duration) {
+        if let Some(stood_still) = self.wake.event(now) {
             let forgive = |at: &mut Duration| *at = at.saturating_add(stood_still).min(now);
             self.hub.forgive(forgive);
             self.delegate.forgive(forgive);
             self.feed.forgive(forgive);
         }
-        self.feed.tick(now);
-        self.judge_hub(now, commands);
-        self.judge_delegate(now, commands);
     }
 
     fn judge_hub(&mut self, now: Duration, commands: &mut Commands) {
@@ -71,7 +75,8 @@ impl SourceChooser {
         let is_due = self
             .lag_complained
             .is_none_or(|last| now.saturating_sub(last) >= LAG_COMPLAINED_AGAIN);
-        if is_due && self.feed.lags(now) && self.delegate.has_no_more_than(self.feed.position()) {
+        let lags = self.feed.lags(now) && !self.feed.is_awaited(now);
+        if is_due && lags && self.delegate.has_no_more_than(self.feed.position()) {
             self.lag_complained = Some(now);
             self.complain(commands);
         }
@@ -86,7 +91,10 @@ impl SourceChooser {
     /// Asks for what should be the source and is not, and drops links that have no use.
     pub(super) fn settle(&mut self, now: Duration, commands: &mut Commands) {
         if self.delegate.is_to_be_connected(now) {
-            let assigned = self.assignment.as_ref().and_then(|held| held.delegate.clone());
+            let assigned = self
+                .assignment
+                .as_ref()
+                .and_then(|held| held.delegate.clone());
             let (name, address) = assigned.expect("who has a delegate was assigned it");
             self.delegate.connecting(now);
             commands.push(Command::ConnectDelegate(name, address));
@@ -119,7 +127,10 @@ impl SourceChooser {
                 Source::None
             };
         };
-        if assignment.delegate_name().is_none_or(|name| *name == self.me) {
+        if assignment
+            .delegate_name()
+            .is_none_or(|name| *name == self.me)
+        {
             return hub;
         }
         match self.delegate.ready(now) {
