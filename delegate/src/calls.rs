@@ -9,6 +9,7 @@
 //! [`Fate::NotSent`]: meridian_home::Fate::NotSent
 //! [`Home`]: meridian_home::Home
 
+mod caller;
 mod convert;
 mod describe;
 mod duplex;

@@ -13,7 +13,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use meridian_home::Home;
 use meridian_revlog::{EncoderConfig, Epoch, Feed};
 use meridian_runtime::TaskGroup;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
 
 pub use self::coordinator::{NodeSeen, RegionSeen};
 use self::{
@@ -30,7 +30,7 @@ use crate::{
     pump::Pump,
     relay::Relay,
     replica::{ReplicaSlot, ReplicaSource},
-    serve::{Gate, Station},
+    serve::{Gate, SNAPSHOTS_MAX, Station},
     status::{LinkStatus, NodeDocument, Role, StatusSource},
 };
 
@@ -92,6 +92,7 @@ impl Hub {
             gate: watch::Sender::new(Gate::Open).subscribe(),
             encoder,
             served: Arc::default(),
+            snapshots: Semaphore::new(SNAPSHOTS_MAX),
         };
         let (events, arriving) = mpsc::channel(EVENTS_MAX);
         let seen = watch::Sender::new(Vec::new());
@@ -106,6 +107,7 @@ impl Hub {
             seen: seen.subscribe(),
             links: dashmap::DashMap::new(),
             status: StatusSource::default(),
+            gathered: tokio::sync::Mutex::default(),
             tasks: tasks.clone(),
         });
         let replaced = Arc::new(Notify::new());

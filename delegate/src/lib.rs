@@ -39,9 +39,11 @@ pub use relay::{Lineage, Relay};
 pub use replica::ReplicaSource;
 pub use status::{LinkStatus, NodeDocument, Role};
 
-/// Runs a task until it ends or `token` is cancelled.
+/// Runs a task until it ends or `token` is cancelled. A stop is seen first: what a task would say of
+/// links that the same stop has closed is not said.
 async fn until(token: CancellationToken, task: impl Future<Output = ()>) {
     tokio::select! {
+        biased;
         () = token.cancelled() => {}
         () = task => {}
     }

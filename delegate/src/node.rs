@@ -16,7 +16,7 @@ use meridian_home::Home;
 use meridian_keyspace::Revision;
 use meridian_revlog::{EncoderConfig, Epoch, Feed};
 use meridian_runtime::TaskGroup;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 pub use self::upstream::SnapshotProgress;
 use self::{
@@ -35,14 +35,14 @@ use crate::{
     metrics,
     relay::Relay,
     replica::{ReplicaSlot, ReplicaSource},
-    serve::Station,
+    serve::{SNAPSHOTS_MAX, Station},
     status::{self, LinkStatus, NodeDocument, Role, StatusSource},
 };
 
 /// How often links are measured.
 const SAMPLE: Duration = Duration::from_secs(1);
 
-/// How long the hub may take to gather every node's status: above its own bound (2 s).
+/// How long the hub may take to gather every node's status: above its own bound (2.5 s).
 const STATUS_ALL_DEADLINE: Duration = Duration::from_millis(2800);
 
 /// What a node is told by configuration.
@@ -96,9 +96,12 @@ impl Node {
         let relay = Relay::new(window_bytes);
         let published = Published::new();
         let ledger = Arc::<Ledger>::default();
+        let replica = Arc::<ReplicaSlot>::default();
         let upstream = Arc::new(NodeUpstream::new(
             Arc::clone(&relay),
+            Arc::clone(&replica),
             published.source.subscribe(),
+            published.hub.subscribe(),
             Arc::clone(&published.received),
         ));
         let feed = Arc::new(RelayFeed::new(
@@ -123,11 +126,12 @@ impl Node {
             instance: session.instance,
             station: Station {
                 relay: Arc::clone(&relay),
-                replica: Arc::<ReplicaSlot>::default(),
+                replica,
                 home: None,
                 gate: published.gate.subscribe(),
                 encoder: EncoderConfig::new(Epoch::ZERO),
                 served: Arc::default(),
+                snapshots: Semaphore::new(SNAPSHOTS_MAX),
             },
             region_index: home.region_index(),
             home: Arc::clone(&home) as Arc<dyn Home>,
@@ -225,7 +229,7 @@ impl Node {
             Some(_) | None => Role::Member,
         };
         let position = held.at.map_or(Revision::ZERO, |at| at.revision);
-        let lag_revisions = (seen.head.get() - position.get()).max(0);
+        let lag_revisions = seen.head.get().saturating_sub(position.get()).max(0);
         metrics::lag(lag_revisions);
         LinkStatus {
             source: match seen.source {

@@ -5,7 +5,7 @@
 //! is natural: what arrived while the last batch was coded makes the next one, and an idle pump
 //! adds no delay. It does not know who reads.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, StreamExt};
 use meridian_home::{CallError, FollowError, Home};
@@ -18,7 +18,7 @@ use tokio::{sync::Notify, time::timeout};
 
 use crate::{
     metrics,
-    relay::{Lineage, Relay},
+    relay::{Lineage, READABLE_BYTES_MAX, Relay},
 };
 
 /// Backoff between attempts to reach the home.
@@ -28,6 +28,13 @@ const RETRY_MAX: Duration = Duration::from_secs(1);
 /// How long the home may take to answer a read index or to open the log: above its own bounds
 /// (3 s and 10 s), so that its error is seen rather than ours.
 const HOME_DEADLINE: Duration = Duration::from_secs(12);
+
+/// How long the home's log may stay silent before the home is asked whether it is ahead; if it is, and
+/// the log stays silent for as long again, it is opened anew: a member that is cut off from its
+/// cluster keeps its streams. Doubles each time it was in vain, for a gigantic revision takes long
+/// too: the largest that etcd takes in its default limits 4 s at 1 Mbit/s. Tests have less time.
+const SILENCE: Duration = Duration::from_millis(if cfg!(test) { 100 } else { 2000 });
+const SILENCE_MAX: Duration = Duration::from_secs(32);
 
 /// Commits put into one batch: with records of a kilobyte some 4 MiB, which is one group.
 const BATCH_COMMITS_MAX: usize = 4096;
@@ -39,6 +46,7 @@ pub(crate) struct Pump {
     encoder: Encoder,
     /// Told when the home turned out to be another one.
     replaced: Arc<Notify>,
+    silence: Duration,
 }
 
 /// Why following ended.
@@ -63,6 +71,7 @@ impl Pump {
             // them apart, so it must not come again.
             encoder: Encoder::new(config, GroupId::new(fastrand::u64(..))),
             replaced,
+            silence: SILENCE,
         }
     }
 
@@ -104,12 +113,17 @@ impl Pump {
         };
         let mut continuity = Continuity::at(due.previous());
         loop {
-            let mut arrived = match commits.next().await {
+            let next = match self.unless_silent(commits.next()).await {
+                Ok(next) => next,
+                Err(ended) => return ended,
+            };
+            let mut arrived = match next {
                 Some(Ok(arrived)) => arrived,
                 Some(Err(error)) => return ended(error),
-                None => return Ended::Again("the log ended".to_owned()),
+                None => return log_ended(),
             };
             backoff.reset();
+            self.silence = SILENCE;
             // What else is here already goes along; what comes after it is seen in the next round.
             let mut failed = None;
             while arrived.len() < BATCH_COMMITS_MAX {
@@ -119,14 +133,39 @@ impl Pump {
                         failed = Some(ended(error));
                         break;
                     }
-                    Some(None) | None => break,
+                    Some(None) => {
+                        failed = Some(log_ended());
+                        break;
+                    }
+                    None => break,
                 }
             }
-            if let Err(why) = self.push(&mut continuity, arrived) {
-                return Ended::Again(why);
+            if let Err(ended) = self.push(&mut continuity, arrived) {
+                return ended;
             }
             if let Some(failed) = failed {
                 return failed;
+            }
+        }
+    }
+
+    /// What comes next, unless nothing comes though the home is ahead.
+    async fn unless_silent<T>(&mut self, next: impl Future<Output = T>) -> Result<T, Ended> {
+        let mut next = pin!(next);
+        let mut owed = None;
+        loop {
+            if let Ok(next) = timeout(self.silence, &mut next).await {
+                return Ok(next);
+            }
+            if let Some(revision) = owed {
+                self.silence = (self.silence * 2).min(SILENCE_MAX);
+                let why = format!("the home's log is silent short of revision {revision}");
+                return Err(Ended::Again(why));
+            }
+            // No answer says nothing of the log.
+            if let Ok(Ok(facts)) = timeout(HOME_DEADLINE, self.home.read_index()).await {
+                let at = self.relay.at().map(|at| at.revision);
+                owed = Some(facts.revision).filter(|revision| Some(*revision) > at);
             }
         }
     }
@@ -151,13 +190,13 @@ impl Pump {
         Ok(facts.revision.next())
     }
 
-    fn push(&mut self, continuity: &mut Continuity, arrived: Vec<Commit>) -> Result<(), String> {
+    fn push(&mut self, continuity: &mut Continuity, arrived: Vec<Commit>) -> Result<(), Ended> {
         let mut fresh = Vec::with_capacity(arrived.len());
         for commit in arrived {
             match continuity.admit(commit.revision) {
                 Ok(Verdict::Next) => fresh.push(commit),
                 Ok(Verdict::Duplicate) => {}
-                Err(gap) => return Err(gap.to_string()),
+                Err(gap) => return Err(Ended::Again(gap.to_string())),
             }
         }
         if fresh.is_empty() {
@@ -166,9 +205,18 @@ impl Pump {
         while !fresh.is_empty() {
             let rest = fresh.split_off(batch_commits(&fresh));
             let batch = self.encoder.encode(&fresh);
+            if batch.raw_len() > READABLE_BYTES_MAX {
+                let bytes = batch.raw_len();
+                return Err(Ended::Anew(format!(
+                    "revision {} has {bytes} bytes, which nobody reads; nodes need a snapshot",
+                    batch.first()
+                )));
+            }
             metrics::coded(batch.events(), batch.raw_len(), batch.frame().len() as u64);
             let pushed = self.relay.push(batch, Some(fresh.into()));
-            pushed.map_err(|error| format!("the relay does not take its own batch: {error}"))?;
+            pushed.map_err(|error| {
+                Ended::Again(format!("the relay does not take its own batch: {error}"))
+            })?;
             fresh = rest;
         }
         Ok(())
@@ -184,6 +232,10 @@ fn ended(error: FollowError) -> Ended {
     }
 }
 
+fn log_ended() -> Ended {
+    Ended::Again("the log ended".to_owned())
+}
+
 fn no_answer() -> CallError {
     CallError::new(
         tonic::Code::Unavailable,
@@ -191,3 +243,6 @@ fn no_answer() -> CallError {
         meridian_home::Fate::Unknown,
     )
 }
+
+#[cfg(test)]
+mod tests;

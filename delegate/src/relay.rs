@@ -12,12 +12,21 @@ use std::sync::Arc;
 
 use meridian_keyspace::{Commit, Revision};
 use meridian_revlog::{
-    Batch, Cursor, Epoch, GroupId, Position, PushError, Pushed, SeekError, Window,
+    Batch, Cursor, Epoch, GroupId, Position, PushError, Pushed, RAW_BYTES_MAX, SeekError,
+    Window,
 };
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use self::hot::Hot;
+
+/// The longest batch, before coding, that readers take: a single gigantic revision can be longer,
+/// and has to reach them in a snapshot. Tests have less memory.
+pub(crate) const READABLE_BYTES_MAX: u64 = if cfg!(test) {
+    8 << 20
+} else {
+    RAW_BYTES_MAX as u64
+};
 
 /// Which home a log is of: its cluster id, zero while that is not known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,13 +43,29 @@ impl Lineage {
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
     /// Which filling of the window it is in.
-    filling: u64,
+    filling: Filling,
     cursor: Cursor,
 }
 
-/// The place is gone: the window has moved on.
+impl Place {
+    pub(crate) fn filling(&self) -> Filling {
+        self.filling
+    }
+}
+
+/// Counts how often a window was emptied: what was read of one filling need not go on in the next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Filling(u64);
+
+/// Why a place is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Gone;
+pub(crate) enum Gone {
+    /// The window has moved on: what is due may still be had.
+    Evicted,
+    /// The window was filled anew, perhaps with the log of another home: what is due there is not
+    /// what follows here.
+    Refilled,
+}
 
 /// The window and its waiters.
 pub struct Relay {
@@ -52,7 +77,7 @@ struct State {
     window: Window,
     window_bytes: usize,
     lineage: Lineage,
-    filling: u64,
+    filling: Filling,
     hot: Hot,
     raw_bytes: u64,
     coded_bytes: u64,
@@ -77,7 +102,7 @@ impl Relay {
                 window: Window::new(window_bytes),
                 window_bytes,
                 lineage: Lineage::default(),
-                filling: 0,
+                filling: Filling::default(),
                 hot: Hot::default(),
                 raw_bytes: 0,
                 coded_bytes: 0,
@@ -100,8 +125,7 @@ impl Relay {
         if state.window.at().is_some() {
             return false;
         }
-        state.filling += 1;
-        state.hot.clear();
+        state.empty();
         state.lineage = lineage;
         state.window.position(position);
         drop(state);
@@ -116,8 +140,7 @@ impl Relay {
 
     fn refill(&self, change: impl FnOnce(&mut State)) {
         let mut state = self.state.lock();
-        state.filling += 1;
-        state.hot.clear();
+        state.empty();
         change(&mut state);
         drop(state);
         self.wake();
@@ -166,6 +189,11 @@ impl Relay {
         self.state.lock().lineage
     }
 
+    /// Which filling of the window this is.
+    pub(crate) fn filling(&self) -> Filling {
+        self.state.lock().filling
+    }
+
     /// The epoch of its log; the first while it is empty.
     pub(crate) fn epoch(&self) -> Epoch {
         self.at().map_or(Epoch::ZERO, |position| position.epoch)
@@ -206,7 +234,7 @@ impl Relay {
     /// Reads on from a place: about `bytes_max` of batches into `into`, one at least if there is any.
     ///
     /// # Errors
-    /// [`Gone`] if the window has moved past the place.
+    /// [`Gone`] if the place is not in the window any more.
     pub(crate) fn read(
         &self,
         place: &mut Place,
@@ -215,15 +243,17 @@ impl Relay {
     ) -> Result<(), Gone> {
         let state = self.state.lock();
         if place.filling != state.filling {
-            return Err(Gone);
+            return Err(Gone::Refilled);
         }
         let read = state.window.read(&mut place.cursor, bytes_max, into);
-        read.map_err(|_| Gone)
+        read.map_err(|_| Gone::Evicted)
     }
 
-    /// The commits of the batch that begins at `first`, if they were at hand and still are.
-    pub(crate) fn hot(&self, first: Revision) -> Option<Arc<[Commit]>> {
-        self.state.lock().hot.get(first)
+    /// The commits of the batch of `filling` that begins at `first`, if they were at hand and still
+    /// are.
+    pub(crate) fn hot(&self, filling: Filling, first: Revision) -> Option<Arc<[Commit]>> {
+        let state = self.state.lock();
+        (state.filling == filling).then(|| state.hot.get(first))?
     }
 
     /// Wakes with each change; what changed is to be looked up.
@@ -235,3 +265,14 @@ impl Relay {
         self.changed.send_modify(|count| *count += 1);
     }
 }
+
+impl State {
+    /// What was there is of no use to what comes.
+    fn empty(&mut self) {
+        self.filling.0 += 1;
+        self.hot.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests;

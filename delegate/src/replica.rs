@@ -5,12 +5,13 @@
 //! gap, or nothing. No lock is held for longer than a bounded chunk. It does not know who keeps the
 //! replica up to date.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use meridian_keyspace::{
     Commit, KeySpan, RangeQuery, ReadError, Record, Revision, SharedKeyspace, SpanEnd,
     shared::{Scan, Step},
 };
+use parking_lot::Mutex;
 
 /// Changes copied under one hold of the read lock: about 50 microseconds.
 const HISTORY_CHANGES: usize = 256;
@@ -26,17 +27,32 @@ pub trait ReplicaSource: Send + Sync + 'static {
 
 /// Where the replica will be found, once whoever keeps it has been started.
 #[derive(Default)]
-pub(crate) struct ReplicaSlot(OnceLock<Arc<dyn ReplicaSource>>);
+pub(crate) struct ReplicaSlot {
+    source: OnceLock<Arc<dyn ReplicaSource>>,
+    /// A replica that is of another home than the log here.
+    disowned: Mutex<Weak<SharedKeyspace>>,
+}
 
 impl ReplicaSlot {
     /// Names who keeps it; the first one counts.
     pub(crate) fn fill(&self, source: Arc<dyn ReplicaSource>) {
         // A process has one replica, so a second call names the same.
-        let _ = self.0.set(source);
+        let _ = self.source.set(source);
     }
 
+    /// The replica, none while it is not complete or not of this home.
     pub(crate) fn replica(&self) -> Option<Arc<SharedKeyspace>> {
-        self.0.get()?.replica()
+        let replica = self.source.get()?.replica()?;
+        let is_disowned = std::ptr::eq(self.disowned.lock().as_ptr(), Arc::as_ptr(&replica));
+        (!is_disowned).then_some(replica)
+    }
+
+    /// The replica as it is now is of another home than the log from now on: who keeps it may not know
+    /// yet, and shows it until the next is complete.
+    pub(crate) fn disown(&self) {
+        if let Some(replica) = self.source.get().and_then(|source| source.replica()) {
+            *self.disowned.lock() = Arc::downgrade(&replica);
+        }
     }
 }
 
@@ -152,3 +168,6 @@ pub(crate) fn first_key(after: &[u8]) -> Vec<u8> {
         after => [after, &[0]].concat(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,7 +19,7 @@ use std::{
 
 use meridian_home::Home;
 use meridian_revlog::EncoderConfig;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::{machine::Term, metrics, relay::Relay, replica::ReplicaSlot};
 
@@ -31,6 +31,10 @@ const BEHIND_PATIENCE: Duration = Duration::from_millis(300);
 
 /// How long a peer may take to say what it wants, once it has opened a stream for it.
 const REQUEST_DEADLINE: Duration = Duration::from_secs(5);
+
+/// Snapshots served at once; more wait. Each is coded for its joiner alone, and what is on its way is
+/// up to a window (31 MB by default) of it: half a gigabyte if all are slow.
+pub(crate) const SNAPSHOTS_MAX: usize = 16;
 
 /// Who may subscribe here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +68,8 @@ pub(crate) struct Station {
     /// How history is coded for one reader.
     pub(crate) encoder: EncoderConfig,
     pub(crate) served: Arc<Served>,
+    /// Turns for snapshots: [`SNAPSHOTS_MAX`].
+    pub(crate) snapshots: Semaphore,
 }
 
 /// Who is served just now.

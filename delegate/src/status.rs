@@ -6,6 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use prost::Message;
 use serde::Serialize;
 
 use crate::{
@@ -163,7 +164,7 @@ struct WireDocument {
     missing: String,
 }
 
-/// Tells a peer many documents, each a message.
+/// Tells a peer many documents, each a frame: a hub's own document lists every link.
 pub(crate) async fn answer_list(mut send: Send, documents: Vec<NodeDocument>) {
     for NodeDocument { node, answer } in documents {
         let (document, missing) = match answer {
@@ -175,7 +176,7 @@ pub(crate) async fn answer_list(mut send: Send, documents: Vec<NodeDocument>) {
             document,
             missing,
         };
-        if send.message(&message).await.is_err() {
+        if send.frame(message.encode_to_vec().into()).await.is_err() {
             return;
         }
     }
@@ -185,12 +186,12 @@ pub(crate) async fn answer_list(mut send: Send, documents: Vec<NodeDocument>) {
 /// Reads what [`answer_list`] tells.
 pub(crate) async fn read_list(recv: &mut Recv) -> Result<Vec<NodeDocument>, StreamError> {
     let mut documents = Vec::new();
-    while let Some(message) = recv.next_message::<WireDocument>().await? {
+    while let Some(frame) = recv.frame().await? {
         let WireDocument {
             node,
             document,
             missing,
-        } = message;
+        } = WireDocument::decode(frame)?;
         documents.push(NodeDocument {
             node: node.unwrap_or_default().into(),
             answer: match missing.is_empty() {
@@ -212,3 +213,6 @@ pub(crate) async fn sample(ledger: Arc<Ledger>, every: Duration) {
         metrics::links(&ledger.totals(), &ledger.peers());
     }
 }
+
+#[cfg(test)]
+mod tests;

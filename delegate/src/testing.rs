@@ -221,7 +221,9 @@ pub(crate) fn mutate(seeds: &[Vec<u8>], rounds: u64, mut try_it: impl FnMut(&[u8
                 0 if at < bytes.len() => bytes[at] ^= 1 << random.u8(..8),
                 1 => bytes.truncate(at),
                 2 => bytes.insert(at, random.u8(..)),
-                3 if at < bytes.len() => bytes[at] = *random.choice(&[0, 0x7f, 0x80, 0xff]).unwrap(),
+                3 if at < bytes.len() => {
+                    bytes[at] = *random.choice(&[0, 0x7f, 0x80, 0xff]).unwrap()
+                }
                 4 => {
                     let other = &seeds[random.usize(..seeds.len())];
                     let from = random.usize(..=other.len());

@@ -203,6 +203,18 @@ pub(crate) const LISTED: &[Difference] = &[
     },
     Difference {
         case: "headers::the_member_is_one_per_connection",
+        target: "region-*",
+        shows: "members that answered: got 2, want 1",
+        reason: MEMBER,
+    },
+    Difference {
+        case: "keepalive::the_member_is_that_of_writes",
+        target: "region-*",
+        shows: "another member answers keepalives than writes",
+        reason: MEMBER,
+    },
+    Difference {
+        case: "headers::the_member_is_one_per_connection",
         target: "dev-*",
         shows: "members that answered: got 2, want 1",
         reason: MEMBER,

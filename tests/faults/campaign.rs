@@ -20,8 +20,8 @@ use crate::{
 /// One fault in so many begins while another lasts; neither is timed then.
 const DOUBLE_OF: u8 = 5;
 
-/// After so many faults it is looked whether every region is back to one copy over the WAN.
-const SETTLES_EVERY: u64 = 10;
+/// After so many faults it is looked whether every region is back to its copy over the WAN.
+const LOOKS_EVERY: u64 = 10;
 
 /// How many faults there were.
 #[derive(Clone, Copy, Debug)]
@@ -57,17 +57,17 @@ impl<'a> Campaign<'a> {
         let mut faults = 0;
         while faults < most && !told.is_over(started) {
             faults += self.round(faults).await?;
-            if faults % SETTLES_EVERY == 0 {
-                self.all_settled().await?;
+            if faults % LOOKS_EVERY == 0 {
+                self.few_copies().await?;
             }
         }
-        self.all_settled().await?;
+        self.few_copies().await?;
         Ok(Ended { faults })
     }
 
-    async fn all_settled(&self) -> Result<()> {
+    async fn few_copies(&self) -> Result<()> {
         for region in ["eu", "ap", "sa"] {
-            self.regions.settled(region).await?;
+            self.regions.takes_few_copies(region).await?;
         }
         Ok(())
     }

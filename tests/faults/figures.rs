@@ -18,7 +18,8 @@ impl Figures {
     pub(crate) fn note(&mut self, kind: &str, node: &str, time: Duration) {
         self.times.entry(kind.to_owned()).or_default().push(time);
         if time > LATE {
-            self.late.push(format!("{kind}: {node} after {time:.0?}"));
+            self.late
+                .push(format!("{kind}: {node} after {} ms", time.as_millis()));
         }
     }
 

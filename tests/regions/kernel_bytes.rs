@@ -62,9 +62,10 @@ async fn measure(cable: &Cable, gateways: usize) -> Result<(Carried, Carried)> {
         .inside(move || home(at.0, address.into(), hub_at, writes));
     let (ready, readied) = oneshot::channel();
     let (leave, left) = oneshot::channel();
+    let here = (at.1, cable.far.address.into());
     let region = cable
         .far
-        .inside(move || async move { region(at.1, listens.await?, gateways, ready, left).await });
+        .inside(move || async move { region(here, listens.await?, gateways, ready, left).await });
     let measuring = async {
         readied.await.context("the region is ready")?;
         let start = cable.far.carried()?;
@@ -129,7 +130,7 @@ async fn home(
 
 /// The region's side: gateways without an emulator before them.
 async fn region(
-    dir: std::path::PathBuf,
+    (dir, address): (std::path::PathBuf, std::net::IpAddr),
     hub: SocketAddr,
     gateways: usize,
     ready: oneshot::Sender<()>,
@@ -141,7 +142,7 @@ async fn region(
         let name = format!("gw-{n}");
         let plan = NodePlan {
             identity: Some(authority.identity("eu", &name)),
-            direct: true,
+            direct: Some(address),
             ..NodePlan::of("eu", &name)
         };
         nodes.push(Node::launch_trusting(&plan, &[hub], &authority.ca, &dir)?);

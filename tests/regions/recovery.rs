@@ -198,7 +198,7 @@ faults! {
 
     stop_delegate(regions) {
         let delegate = regions.delegate("eu").await?;
-        regions.nodes[delegate].machine.stop().await?;
+        regions.nodes[delegate].machine.terminate()?;
         silencing(delegate)
     }
 
@@ -247,6 +247,7 @@ faults! {
     /// Whoever was killed is back.
     revive(regions) {
         for n in 0..regions.nodes.len() {
+            regions.nodes[n].machine.stopped().await?;
             regions.nodes[n].machine.launch()?;
         }
         for n in 0..regions.hubs.len() {

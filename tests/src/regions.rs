@@ -8,7 +8,7 @@ mod load;
 mod plan;
 mod replicas;
 
-use std::{net::SocketAddr, time::Duration};
+use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
@@ -159,35 +159,53 @@ impl Regions {
         (0..self.nodes.len()).filter(mine).collect()
     }
 
-    /// The node that its region's nodes that can tell agree on as their delegate, and which is one.
+    /// The node that most of its region's nodes that can tell name as their delegate, and which is one.
     ///
     /// # Errors
     /// When there is none for long.
     pub async fn delegate(&self, region: &str) -> Result<usize> {
-        eventually(SOON, &format!("{region} has a delegate"), || {
-            self.delegate_now(region)
+        eventually(SOON, &format!("{region} has a delegate"), || async {
+            let named = self.named(region).await?;
+            let votes = |node: &usize| named.iter().filter(|named| *named == node).count();
+            let delegate = named.iter().copied().max_by_key(votes);
+            let delegate = delegate.context("no node tells")?;
+            let link = self.nodes[delegate].machine.link().await?;
+            ensure!(link.source()? == "hub", "it does not read the hub: {link}");
+            anyhow::Ok(delegate)
         })
         .await
     }
 
-    async fn delegate_now(&self, region: &str) -> Result<usize> {
+    /// Whom each node of `region` that can tell names.
+    async fn named(&self, region: &str) -> Result<Vec<usize>> {
         let mut named = Vec::new();
         for n in self.of(region) {
             if let Ok(link) = self.nodes[n].machine.link().await {
-                let delegate = link.delegate()?.to_owned();
-                if delegate == self.nodes[n].machine.name {
-                    ensure!(link.source()? == "hub", "it does not read the hub: {link}");
-                }
-                named.push(delegate);
+                let name = link.delegate()?;
+                let found = self.nodes.iter().position(|node| node.machine.name == name);
+                named.push(found.with_context(|| format!("{name} is no node"))?);
             }
         }
-        let first = named.first().context("no node tells")?;
-        ensure!(named.iter().all(|name| name == first), "named: {named:?}");
-        let found = self
-            .nodes
-            .iter()
-            .position(|node| node.machine.name == *first);
-        found.with_context(|| format!("{first} is no node"))
+        Ok(named)
+    }
+
+    /// Waits until a region takes no more copies over the WAN than it may: one from each hub that its nodes
+    /// are linked to, as long as these have not come together again.
+    ///
+    /// # Errors
+    /// When it goes on to take more.
+    pub async fn takes_few_copies(&self, region: &str) -> Result<()> {
+        eventually(SOON, &format!("{region} takes few copies"), || async {
+            let (mut copies, mut hubs) = (0, BTreeSet::new());
+            for n in self.of(region) {
+                let link = self.nodes[n].machine.link().await?;
+                hubs.insert(link.hub()?.to_owned());
+                copies += usize::from(link.source()? == "hub");
+            }
+            ensure!(copies <= hubs.len(), "{copies} copies from {hubs:?}");
+            anyhow::Ok(())
+        })
+        .await
     }
 
     /// A node of `region` that is not its delegate.
@@ -206,12 +224,17 @@ impl Regions {
     /// When it does not come to that.
     pub async fn settled(&self, region: &str) -> Result<usize> {
         eventually(SOON, &format!("{region} is settled"), || async {
-            let delegate = self.delegate_now(region).await?;
-            let source = format!("delegate {}", self.nodes[delegate].machine.name);
+            let named = self.named(region).await?;
+            let delegate = *named.first().context("no node tells")?;
+            ensure!(named.len() == self.of(region).len(), "not all tell");
+            ensure!(named.iter().all(|n| *n == delegate), "named: {named:?}");
+            let link = self.nodes[delegate].machine.link().await?;
+            ensure!(link.source()? == "hub", "it does not read the hub: {link}");
             for n in self.of(region).into_iter().filter(|n| *n != delegate) {
                 let link = self.nodes[n].machine.link().await?;
+                // All name the same one, and each reads whom it names or the hub.
                 ensure!(
-                    link.source()? == source,
+                    link.source()?.starts_with("delegate"),
                     "{}: {link}",
                     self.nodes[n].machine.name
                 );

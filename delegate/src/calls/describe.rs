@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use meridian_home::{Description, EndpointStatus};
 use tokio_util::sync::CancellationToken;
 
-use super::{convert, home::Caller};
+use super::{caller::Caller, convert};
 use crate::link::{Kind, wire::answer};
 
 /// How often the hub is asked: a few hundred bytes, and an operator looks again after as long.

@@ -17,7 +17,6 @@ use meridian_home::CallError;
 use meridian_runtime::TaskGroup;
 use prost::Message;
 use tokio::sync::oneshot;
-use tokio_util::sync::CancellationToken;
 
 use super::flow::Flow;
 use crate::link::{
@@ -54,7 +53,7 @@ pub(super) async fn carry(
     let flow = Arc::new(Flow::new());
     let (arrivals, messages) = arrivals(flow.clone());
     let (answered, answer) = oneshot::channel();
-    let token = CancellationToken::new();
+    let token = tasks.token().child_token();
     let messages = messages.ending(token.clone());
     let requests = requests.map(Ok).boxed();
     tasks.spawn("call", async move {

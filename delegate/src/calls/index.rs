@@ -116,7 +116,15 @@ impl Shared {
                 .spawn("read index", crate::until(self.tasks.token(), me.run()));
         }
         // Only a stopping node drops a waiter.
-        answer.await.unwrap_or_else(|_| Err(CallError::no_connection()))
+        answer
+            .await
+            .unwrap_or_else(|_| Err(CallError::no_connection()))
+    }
+
+    /// How many wait for a probe that has not left.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.state.lock().waiting.len()
     }
 
     /// Probes as long as somebody waits.

@@ -7,7 +7,7 @@ use meridian_keyspace::{KeyRange, Revision};
 use meridian_revlog::{decode_changes, encode_changes};
 use meridian_runtime::TaskGroup;
 
-use super::{convert, duplex, home::Caller};
+use super::{caller::Caller, convert, duplex};
 use crate::link::{
     Kind, Recv, Send, StreamError,
     wire::{Failure, FollowHead, Outcome, answer},
@@ -52,11 +52,7 @@ fn progress(bytes: &Bytes) -> Result<RangeProgress, FollowError> {
 }
 
 /// Answers for `home`, until either side ends it.
-pub(super) async fn serve(
-    home: &dyn Home,
-    send: Send,
-    mut recv: Recv,
-) -> Result<(), StreamError> {
+pub(super) async fn serve(home: &dyn Home, send: Send, mut recv: Recv) -> Result<(), StreamError> {
     let FollowHead {
         key,
         range_end,

@@ -23,21 +23,21 @@ pub async fn serve(kind: Kind, send: Send, recv: Recv, home: Arc<dyn Home>, shar
                 let facts = shared.read_index().await?;
                 Ok(answer::Body::Facts(convert::home_facts(facts)))
             };
-            tell(send, told).await
+            tell(send, recv, told).await
         }
         Kind::AuthEnabled => {
             let told = async {
                 let yes = home.auth_enabled().await?;
                 Ok(answer::Body::YesNo(YesNo { yes }))
             };
-            tell(send, told).await
+            tell(send, recv, told).await
         }
         Kind::Describe => {
             let told = async {
                 let description = convert::home_description(home.describe());
                 Ok(answer::Body::Description(description))
             };
-            tell(send, told).await
+            tell(send, recv, told).await
         }
         Kind::Control | Kind::Log | Kind::Snapshot | Kind::Status | Kind::StatusAll => {
             tracing::debug!(?kind, "no call is made by a stream of this kind");
@@ -51,6 +51,7 @@ pub async fn serve(kind: Kind, send: Send, recv: Recv, home: Arc<dyn Home>, shar
 
 async fn tell(
     mut send: Send,
+    mut recv: Recv,
     told: impl Future<Output = Result<answer::Body, CallError>>,
 ) -> Result<(), StreamError> {
     let stopped = send.stopped();
@@ -61,5 +62,6 @@ async fn tell(
     let body = told.unwrap_or_else(|error| answer::Body::Failure(convert::failure(&error)));
     send.message(&CallAnswer::from(body)).await?;
     send.finish();
+    recv.settle();
     Ok(())
 }

@@ -6,8 +6,8 @@ use meridian_home::{CallError, Home, Replies, StreamCall};
 use meridian_runtime::TaskGroup;
 
 use super::{
+    caller::Caller,
     convert, duplex,
-    home::Caller,
     unary::{head, understand},
 };
 use crate::link::{
@@ -46,11 +46,7 @@ pub(super) async fn open(
 }
 
 /// Answers one call for `home`, until either side ends it.
-pub(super) async fn serve(
-    home: &dyn Home,
-    send: Send,
-    mut recv: Recv,
-) -> Result<(), StreamError> {
+pub(super) async fn serve(home: &dyn Home, send: Send, mut recv: Recv) -> Result<(), StreamError> {
     let head: CallHead = recv.message().await?;
     let open = async |requests| {
         let (method, metadata, _) = understand(head).map_err(|e| convert::failure(&e))?;

@@ -9,7 +9,7 @@ use meridian_home::{Call, CallError, Fate, Home, Method, Reply};
 use tokio::time::timeout_at;
 use tonic::Code;
 
-use super::{convert, home::Caller};
+use super::{caller::Caller, convert};
 use crate::link::{
     Kind, Parts, Recv, Send, StreamError,
     wire::{CallAnswer, CallHead, Outcome, answer},
@@ -54,13 +54,12 @@ async fn exchange(
     match body {
         Some(answer::Body::Outcome(Outcome { metadata })) => {
             let message = recv.frame().await?.ok_or(StreamError::Ended)?;
+            recv.settle();
             let metadata = convert::metadata(metadata).unwrap_or_default();
             Ok(Ok(Reply { metadata, message }))
         }
         Some(answer::Body::Failure(failure)) => Ok(Err(convert::call_error(failure))),
-        Some(
-            answer::Body::Facts(_) | answer::Body::YesNo(_) | answer::Body::Description(_),
-        )
+        Some(answer::Body::Facts(_) | answer::Body::YesNo(_) | answer::Body::Description(_))
         | None => Err(StreamError::Ended),
     }
 }
@@ -134,7 +133,9 @@ pub(super) async fn serve(
         Ok(Reply { metadata, message }) => {
             let metadata = convert::entries(&metadata);
             let outcome = answer::Body::Outcome(Outcome { metadata });
-            Parts::new().message(&CallAnswer::from(outcome)).frame(message)
+            Parts::new()
+                .message(&CallAnswer::from(outcome))
+                .frame(message)
         }
         Err(error) => {
             let failure = answer::Body::Failure(convert::failure(&error));
@@ -143,5 +144,6 @@ pub(super) async fn serve(
     };
     send.parts(parts).await?;
     send.finish();
+    recv.settle();
     Ok(())
 }

@@ -8,7 +8,7 @@ use meridian_revlog::{Batch, BatchError, Decoder, FeedError, SeekError};
 use tokio::sync::watch;
 
 use super::{Commits, Upstream};
-use crate::relay::{Place, Relay};
+use crate::relay::{Filling, Lineage, Place, Relay};
 
 /// Coded bytes taken from the window at a time. Decoded they are some 5 to 20 times that, which is
 /// what one step holds in memory.
@@ -20,6 +20,8 @@ pub(super) struct Reader {
     upstream: Arc<dyn Upstream>,
     changes: watch::Receiver<u64>,
     due: Revision,
+    /// The home whose log it reads.
+    lineage: Lineage,
     source: Source,
 }
 
@@ -37,6 +39,7 @@ impl Reader {
     pub(super) fn new(relay: Arc<Relay>, upstream: Arc<dyn Upstream>, from: Revision) -> Self {
         Self {
             changes: relay.changes(),
+            lineage: relay.lineage(),
             relay,
             upstream,
             due: from,
@@ -77,6 +80,14 @@ impl Reader {
     }
 
     async fn find_place(&mut self) -> Result<(), FeedError> {
+        let lineage = self.relay.lineage();
+        if !self.lineage.agrees(lineage) {
+            // The same numbers are other revisions now.
+            return Err(FeedError::Compacted {
+                compacted: Revision::ZERO,
+            });
+        }
+        self.lineage = lineage;
         match self.relay.seek(self.due, None) {
             Ok(place) => {
                 let decoder = Decoder::new();
@@ -122,7 +133,7 @@ impl Reader {
         }
         let mut commits = Vec::new();
         for batch in &batches {
-            match commits_of(&self.relay, decoder, batch) {
+            match commits_of(&self.relay, place.filling(), decoder, batch) {
                 Ok(of_batch) => commits.extend(of_batch),
                 // The last ones came undecoded: go through the group from its start.
                 Err(BatchError::NotAligned) => {
@@ -156,10 +167,11 @@ impl Reader {
 /// What a batch holds: as it came from the home if that is still at hand, else decoded.
 fn commits_of(
     relay: &Relay,
+    filling: Filling,
     decoder: &mut Decoder,
     batch: &Batch,
 ) -> Result<Vec<Commit>, BatchError> {
-    match relay.hot(batch.first()) {
+    match relay.hot(filling, batch.first()) {
         Some(commits) => Ok(commits.to_vec()),
         None => decoder.decode(batch),
     }

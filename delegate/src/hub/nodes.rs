@@ -8,7 +8,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use dashmap::DashMap;
@@ -42,8 +42,12 @@ use crate::{
 /// How long a node may take to say hello once its control stream is open.
 const HELLO_DEADLINE: Duration = Duration::from_secs(5);
 
-/// How long a node may take to tell its status: what stands still is left out.
-const STATUS_DEADLINE: Duration = Duration::from_secs(2);
+/// How long the streams of a link that has ended may take to end: they are dropped where they wait.
+const STREAMS_DEADLINE: Duration = Duration::from_secs(1);
+
+/// How long a node may take to tell its status: what stands still is left out. Who asks for all may
+/// wait for those that are being gathered, and then for his own: 2.5 s of the 2.8 that a node waits.
+const STATUS_DEADLINE: Duration = Duration::from_millis(1250);
 
 /// What the hub's links share.
 pub(super) struct Nodes {
@@ -58,6 +62,8 @@ pub(super) struct Nodes {
     /// The newest link of each node that has said hello.
     pub(super) links: DashMap<NodeName, (LinkId, Link)>,
     pub(super) status: StatusSource,
+    /// The documents gathered last, for those who asked before that began.
+    pub(super) gathered: tokio::sync::Mutex<Option<(Instant, Vec<NodeDocument>)>>,
     pub(super) tasks: TaskGroup,
 }
 
@@ -83,7 +89,15 @@ async fn serve_link(nodes: Arc<Nodes>, link: Link, id: LinkId) {
     }
     let why = link.closed().await;
     tracing::info!(node = %link.peer(), %why, "a node's link ended");
-    tasks.token().cancel();
+    // Nothing is said in its name after it is said to have left.
+    tasks.stop(STREAMS_DEADLINE).await;
+    nodes.links.remove_if(link.peer(), |_, (known, _)| *known == id);
+    let left = Event::Left {
+        node: link.peer().clone(),
+        link: id,
+    };
+    // The coordinator is gone only when everything stops.
+    let _ = nodes.events.send(Said::Event(left)).await;
 }
 
 async fn serve_stream(
@@ -102,10 +116,6 @@ async fn serve_stream(
             if let Err(error) = ended {
                 tracing::debug!(node = %peer, %error, "a control stream ended");
             }
-            nodes.links.remove_if(&peer, |_, (known, _)| *known == id);
-            let left = Event::Left { node: peer, link: id };
-            // The coordinator is gone only when everything stops.
-            let _ = nodes.events.send(Said::Event(left)).await;
             link.close("its control stream ended");
         }
         Kind::Log => {
@@ -241,8 +251,23 @@ fn joined(hello: Hello, peer: &NodeName, link: LinkId) -> Event {
     }
 }
 
-/// The status of this process and of every node that is linked.
+/// The status of this process and of every node that is linked, asked after this was called. However
+/// many want it, one gathers at a time.
 pub(super) async fn status_all(nodes: &Nodes) -> Vec<NodeDocument> {
+    let called = Instant::now();
+    let mut gathered = nodes.gathered.lock().await;
+    if let Some((began, all)) = &*gathered
+        && *began >= called
+    {
+        return all.clone();
+    }
+    let began = Instant::now();
+    let all = gather(nodes).await;
+    *gathered = Some((began, all.clone()));
+    all
+}
+
+async fn gather(nodes: &Nodes) -> Vec<NodeDocument> {
     // No entry of the map is held while we wait.
     let links: Vec<Link> = nodes.links.iter().map(|entry| entry.value().1.clone()).collect();
     let asking: FuturesUnordered<_> = links.iter().map(ask_status).collect();

@@ -268,3 +268,6 @@ impl fmt::Debug for Link {
         write!(f, "Link({})", self.inner.peer)
     }
 }
+
+#[cfg(test)]
+mod tests;

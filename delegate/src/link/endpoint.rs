@@ -135,10 +135,17 @@ impl Endpoint {
         };
         let server = listen.map(|_| (*security.current().server).clone());
         let address = listen.unwrap_or(SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)));
-        let endpoint = start(socket, server).map_err(|source| OpenError::Bind { address, source })?;
+        let endpoint =
+            start(socket, server).map_err(|source| OpenError::Bind { address, source })?;
         let (sender, receiver) = mpsc::channel(ACCEPTED_MAX);
         let token = tasks.token();
-        let run = incoming::run(endpoint.clone(), security.clone(), sender, tasks.clone(), token);
+        let run = incoming::run(
+            endpoint.clone(),
+            security.clone(),
+            sender,
+            tasks.clone(),
+            token,
+        );
         tasks.spawn_permanent("links", run);
         Ok(Self {
             endpoint,
@@ -212,7 +219,9 @@ impl Endpoint {
                     Err(reason) => last = Some(failed(reason)),
                 }
             }
-            Err(last.take().unwrap_or_else(|| failed("it has no address".to_owned())))
+            Err(last
+                .take()
+                .unwrap_or_else(|| failed("it has no address".to_owned())))
         });
         match tried.await {
             Ok(result) => result,
@@ -252,7 +261,9 @@ fn named(connection: quinn::Connection) -> Result<Link, String> {
         Ok(name) => Ok(Link::new(connection, name)),
         Err(nameless) => {
             connection.close(VarInt::from_u32(1), b"the certificate names no node");
-            Err(format!("the other end's certificate names no node: {nameless}"))
+            Err(format!(
+                "the other end's certificate names no node: {nameless}"
+            ))
         }
     }
 }

@@ -60,7 +60,6 @@ impl Frames {
     ///
     /// # Errors
     /// [`FrameError`]; nothing after it can be read.
-    #[expect(clippy::should_implement_trait, reason = "a bound is given with each call")]
     pub fn next(&mut self, bytes_max: usize) -> Result<Option<Bytes>, FrameError> {
         let wanted = match self.wanted {
             Some(wanted) => wanted,
@@ -105,9 +104,7 @@ impl Frames {
     }
 
     fn read_length(&mut self) -> Result<Option<u64>, FrameError> {
-        let mut read = 0;
-        for byte in &self.chunk {
-            read += 1;
+        for (at, byte) in self.chunk.iter().enumerate() {
             if self.length_bits >= LENGTH_BITS_MAX {
                 return Err(FrameError::Length);
             }
@@ -116,7 +113,7 @@ impl Frames {
             if byte & 0x80 == 0 {
                 let length = std::mem::take(&mut self.length);
                 self.length_bits = 0;
-                self.chunk = self.chunk.slice(read..);
+                self.chunk = self.chunk.slice(at + 1..);
                 return Ok(Some(length));
             }
         }

@@ -8,6 +8,7 @@
 use std::{fmt, future::Future, time::Duration};
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use prost::Message;
 use quinn::{ReadError, StoppedError, VarInt, WriteError};
 use tokio::time::timeout;
@@ -272,6 +273,13 @@ impl Recv {
         }
     }
 
+    /// Takes note of the stream's end if that has come: the sender is then not told to stop, which
+    /// would cost a packet. To be called when nothing more is expected.
+    pub fn settle(&mut self) {
+        // An error, or more bytes, is as good as an end: nothing was expected.
+        let _ = self.stream.read_chunk(CHUNK_BYTES_MAX, true).now_or_never();
+    }
+
     async fn next(&mut self, bytes_max: usize) -> Result<Option<Bytes>, StreamError> {
         loop {
             if let Some(frame) = self.frames.next(bytes_max)? {
@@ -295,9 +303,9 @@ impl From<ReadError> for StreamError {
         match error {
             ReadError::Reset(code) => Self::GivenUp(code.into_inner()),
             ReadError::ConnectionLost(error) => Self::Closed(error.into()),
-            ReadError::ClosedStream | ReadError::IllegalOrderedRead | ReadError::ZeroRttRejected => {
-                Self::Finished
-            }
+            ReadError::ClosedStream
+            | ReadError::IllegalOrderedRead
+            | ReadError::ZeroRttRejected => Self::Finished,
         }
     }
 }

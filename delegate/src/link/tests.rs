@@ -145,10 +145,14 @@ async fn changed_certificates_are_taken_up_without_a_restart() {
         fs::copy(from, to).unwrap();
     }
     // The hub has changed over: the node's old authority does not know it any more.
-    eventually(async || match member.endpoint.connect_hub(&hub.address).await {
-        Ok(link) => timeout(Duration::from_millis(300), link.closed()).await.is_ok(),
-        Err(_) => true,
-    })
+    eventually(
+        async || match member.endpoint.connect_hub(&hub.address).await {
+            Ok(link) => timeout(Duration::from_millis(300), link.closed())
+                .await
+                .is_ok(),
+            Err(_) => true,
+        },
+    )
     .await;
     let renewed = new.issue(&me, Office::Member);
     for (from, to) in [
@@ -158,10 +162,14 @@ async fn changed_certificates_are_taken_up_without_a_restart() {
     ] {
         fs::copy(from, to).unwrap();
     }
-    eventually(async || match member.endpoint.connect_hub(&hub.address).await {
-        Ok(link) => timeout(Duration::from_millis(300), link.closed()).await.is_err(),
-        Err(_) => false,
-    })
+    eventually(
+        async || match member.endpoint.connect_hub(&hub.address).await {
+            Ok(link) => timeout(Duration::from_millis(300), link.closed())
+                .await
+                .is_err(),
+            Err(_) => false,
+        },
+    )
     .await;
     assert!(!link.is_closed(), "links that stand are left alone");
 }
@@ -195,7 +203,9 @@ async fn messages_frames_and_bytes_arrive_as_they_were_sent() {
     let sending = async {
         send.frame(large.clone()).await.unwrap();
         send.frame(Bytes::new()).await.unwrap();
-        send.chunks(&mut [Bytes::from_static(b"as it is")]).await.unwrap();
+        send.chunks(&mut [Bytes::from_static(b"as it is")])
+            .await
+            .unwrap();
         send.finish();
     };
     let receiving = async {
@@ -217,7 +227,9 @@ async fn messages_frames_and_bytes_arrive_as_they_were_sent() {
 async fn a_dropped_half_is_given_up_and_not_finished() {
     let pair = Pair::new().await;
     let (mut send, recv) = pair.link.open(Kind::Log).await.unwrap();
-    send.chunks(&mut [Bytes::from_static(b"half")]).await.unwrap();
+    send.chunks(&mut [Bytes::from_static(b"half")])
+        .await
+        .unwrap();
     let (_, back, mut there) = pair.accepted.accept().await.unwrap();
     let stopped = back.stopped();
     drop((send, recv));
@@ -242,7 +254,10 @@ async fn a_frame_larger_than_its_kind_allows_is_refused() {
     send.frame(Bytes::from(vec![0; 300 << 10])).await.unwrap();
     let (_, _back, mut recv) = pair.accepted.accept().await.unwrap();
     let error = recv.message::<Control>().await.unwrap_err();
-    assert!(matches!(error, StreamError::Frame(FrameError::TooLarge { .. })), "{error}");
+    assert!(
+        matches!(error, StreamError::Frame(FrameError::TooLarge { .. })),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -261,7 +276,10 @@ async fn both_ends_learn_why_a_link_was_closed() {
     let pair = Pair::new().await;
     pair.accepted.close("another link of yours came");
     let closed = timeout(SOON, pair.link.closed()).await.unwrap();
-    assert_eq!(closed, Closed::There("another link of yours came".to_owned()));
+    assert_eq!(
+        closed,
+        Closed::There("another link of yours came".to_owned())
+    );
     assert_eq!(pair.accepted.closed().await, Closed::Here);
     assert!(pair.link.open(Kind::Control).await.is_err());
     assert!(pair.accepted.accept().await.is_none());
@@ -298,9 +316,12 @@ async fn a_log_that_is_not_read_is_bounded_and_holds_up_nobody() {
     // As much as flow control takes; the reader takes nothing.
     let mut written = 0;
     let block = Bytes::from(noise(2, 16 << 10));
-    while timeout(Duration::from_millis(500), log_out.chunks(&mut [block.clone()]))
-        .await
-        .is_ok()
+    while timeout(
+        Duration::from_millis(500),
+        log_out.chunks(&mut [block.clone()]),
+    )
+    .await
+    .is_ok()
     {
         written += block.len() as u64;
         assert!(written <= 2 * WINDOW, "{written} bytes were taken");
@@ -312,7 +333,10 @@ async fn a_log_that_is_not_read_is_bounded_and_holds_up_nobody() {
             ..Heartbeat::default()
         };
         send.message(&beat).await.unwrap();
-        let (_, mut back, mut recv) = timeout(SOON, pair.accepted.accept()).await.unwrap().unwrap();
+        let (_, mut back, mut recv) = timeout(SOON, pair.accepted.accept())
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(recv.message::<Heartbeat>().await.unwrap(), beat);
         back.message(&beat).await.unwrap();
     }
@@ -323,7 +347,11 @@ async fn a_log_that_is_not_read_is_bounded_and_holds_up_nobody() {
 fn kinds_keep_their_numbers() {
     let numbers: Vec<u8> = Kind::ALL.iter().map(|kind| kind.byte()).collect();
     assert_eq!(numbers, (1..=12).collect::<Vec<u8>>());
-    assert!(Kind::ALL.iter().all(|kind| Kind::from_byte(kind.byte()) == Some(*kind)));
+    assert!(
+        Kind::ALL
+            .iter()
+            .all(|kind| Kind::from_byte(kind.byte()) == Some(*kind))
+    );
     assert_eq!(Kind::from_byte(0), None);
     assert_eq!(Kind::from_byte(13), None);
     assert_eq!(Why::NotHeld.as_str_name(), "not_held");

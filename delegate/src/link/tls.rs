@@ -14,12 +14,15 @@ use quinn::{
     ClientConfig, ServerConfig, TransportConfig,
     crypto::rustls::{QuicClientConfig, QuicServerConfig},
 };
-use rustls::{
-    client::Resumption, server::NoServerSessionStorage, version::TLS13,
-};
+use rustls::{client::Resumption, server::NoServerSessionStorage, version::TLS13};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-use super::{LinkConfig, identity::node_name, transport, verify::{VerifyClient, VerifyServer, verifiers}};
+use super::{
+    LinkConfig,
+    identity::node_name,
+    transport,
+    verify::{VerifyClient, VerifyServer, verifiers},
+};
 use crate::NodeName;
 
 /// The protocol of links; its number grows with what peers cannot meet about.

@@ -6,7 +6,8 @@
 use std::{fmt::Debug, sync::Arc, time::SystemTime};
 
 use rustls::{
-    CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme,
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore,
+    SignatureScheme,
     client::{
         WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -40,7 +41,10 @@ pub(super) fn verifiers(
     let server =
         WebPkiServerVerifier::builder_with_provider(roots.clone(), provider.clone()).build()?;
     let client = WebPkiClientVerifier::builder_with_provider(roots, provider).build()?;
-    Ok((Arc::new(VerifyServer(server)), Arc::new(VerifyClient(client))))
+    Ok((
+        Arc::new(VerifyServer(server)),
+        Arc::new(VerifyClient(client)),
+    ))
 }
 
 /// Passes a verdict on, but for certificates that name no node, and logs a refusal.
@@ -123,7 +127,8 @@ impl ServerCertVerifier for VerifyServer {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.verify_tls12_signature(message, certificate, signature)
+        self.0
+            .verify_tls12_signature(message, certificate, signature)
     }
 
     fn verify_tls13_signature(
@@ -132,7 +137,8 @@ impl ServerCertVerifier for VerifyServer {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.verify_tls13_signature(message, certificate, signature)
+        self.0
+            .verify_tls13_signature(message, certificate, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -161,7 +167,8 @@ impl ClientCertVerifier for VerifyClient {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.verify_tls12_signature(message, certificate, signature)
+        self.0
+            .verify_tls12_signature(message, certificate, signature)
     }
 
     fn verify_tls13_signature(
@@ -170,7 +177,8 @@ impl ClientCertVerifier for VerifyClient {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.verify_tls13_signature(message, certificate, signature)
+        self.0
+            .verify_tls13_signature(message, certificate, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -264,7 +264,10 @@ impl Driver {
 
     fn stop_using(&mut self) {
         self.state.using = None;
-        self.session.published.hub.send_replace(None);
+        if let Some(link) = self.session.published.hub.send_replace(None) {
+            // Who waits for an answer on it is told now, not when it is found to be dead.
+            link.close("this node takes another hub");
+        }
         self.session.published.seen.send_modify(|seen| seen.hub = None);
         self.end_streams(&Source::Hub);
         self.source(source::Event::HubDown);

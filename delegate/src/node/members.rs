@@ -62,11 +62,12 @@ pub(super) async fn serve_link(members: Arc<Members>, link: Link) {
     let distance = Distance::between(&members.me, link.peer());
     let _tracked = members.ledger.track(distance, &link);
     let tasks = members.tasks.child(link.peer());
+    // Also if this is dropped: streams of a session that is given up keep its link no longer.
+    let _ends = tasks.token().drop_guard();
     while let Some((kind, send, recv)) = link.accept().await {
         let serving = serve_stream(Arc::clone(&members), link.clone(), kind, send, recv);
         tasks.spawn("stream", crate::until(tasks.token(), serving));
     }
-    tasks.token().cancel();
 }
 
 async fn serve_stream(members: Arc<Members>, link: Link, kind: Kind, send: Send, recv: Recv) {

@@ -32,6 +32,7 @@ use crate::{
         wire::{Resume, SnapshotHead, SnapshotReply, SnapshotRequest, Why},
     },
     relay::{Lineage, Relay},
+    replica::ReplicaSlot,
 };
 
 /// How long a reader waits for any link with the log: a hub that restarts is back in less.
@@ -63,8 +64,11 @@ pub struct SnapshotProgress {
 /// The node's side of everything that is not the tail.
 pub(crate) struct NodeUpstream {
     relay: Arc<Relay>,
+    replica: Arc<ReplicaSlot>,
     /// The link that the log is taken from, or would be.
     source: watch::Receiver<Option<Link>>,
+    /// The link to the hub, which alone can ask the home for what is here no more.
+    hub: watch::Receiver<Option<Link>>,
     /// Bytes of log and snapshots that have come in.
     received: Arc<AtomicU64>,
     /// The highest revision that is known to be had nowhere any more.
@@ -75,12 +79,16 @@ pub(crate) struct NodeUpstream {
 impl NodeUpstream {
     pub(super) fn new(
         relay: Arc<Relay>,
+        replica: Arc<ReplicaSlot>,
         source: watch::Receiver<Option<Link>>,
+        hub: watch::Receiver<Option<Link>>,
         received: Arc<AtomicU64>,
     ) -> Self {
         Self {
             relay,
+            replica,
             source,
+            hub,
             received,
             lost: AtomicI64::new(0),
             progress: watch::Sender::new(None),
@@ -96,6 +104,7 @@ impl NodeUpstream {
     /// The log here is of another home than is served now.
     pub(super) fn lose_everything(&self) {
         self.lost.store(i64::MAX, Ordering::SeqCst);
+        self.replica.disown();
         self.relay.reset();
     }
 
@@ -112,9 +121,55 @@ impl NodeUpstream {
         }
     }
 
-    /// Opens a snapshot, or goes on with one.
-    async fn open(&self, resume: Option<Resume>) -> Result<Opened, FeedError> {
+    /// The link to the hub, if `link` is to another.
+    fn hub_beside(&self, link: &Link) -> Option<Link> {
+        let hub = self.hub.borrow().clone();
+        hub.filter(|hub| !hub.is_same(link))
+    }
+
+    /// Goes on with a snapshot, at the hub if the delegate cannot read its revision any more.
+    async fn resume(&self, resume: Resume) -> Result<Opened, FeedError> {
         let link = self.link().await?;
+        let revision = resume.revision;
+        let opened = match self.open(&link, Some(resume.clone())).await {
+            Err(error @ FeedError::Compacted { .. }) => match self.hub_beside(&link) {
+                Some(hub) => self.open(&hub, Some(resume)).await,
+                None => Err(error),
+            },
+            opened => opened,
+        }?;
+        match opened.head.revision == revision {
+            true => Ok(opened),
+            false => Err(unavailable("the relay goes on with another snapshot")),
+        }
+    }
+
+    async fn history_at(&self, link: &Link, from: Revision, bypass: bool) -> Result<Commits, FeedError> {
+        let opened = log_stream::subscribe(link, &self.relay, from, None, bypass).await;
+        let (answered, stream) = opened.map_err(unavailable)?;
+        match answered {
+            Answered::Accepted => {}
+            Answered::Compacted(compacted) => return Err(FeedError::Compacted { compacted }),
+            Answered::Refused(why) => {
+                let text = format!("{} does not serve history: {why:?}", link.peer());
+                return Err(unavailable(text));
+            }
+        }
+        let (recv, send) = stream.into_recv();
+        let private = Private {
+            recv,
+            _send: send,
+            frames: FrameReader::new(),
+            decoder: Decoder::new(),
+        };
+        Ok(stream::try_unfold(private, |mut private| async {
+            Ok(private.next().await?.map(|commits| (commits, private)))
+        })
+        .boxed())
+    }
+
+    /// Opens a snapshot, or goes on with one.
+    async fn open(&self, link: &Link, resume: Option<Resume>) -> Result<Opened, FeedError> {
         let request = SnapshotRequest {
             lineage: match resume {
                 // Whoever is asked first says which home it is.
@@ -170,31 +225,19 @@ impl NodeUpstream {
 impl Upstream for Arc<NodeUpstream> {
     async fn history(&self, from: Revision) -> Result<Commits, FeedError> {
         let link = self.link().await?;
-        let opened = log_stream::subscribe(&link, &self.relay, from, None, false).await;
-        let (answered, stream) = opened.map_err(unavailable)?;
-        match answered {
-            Answered::Accepted => {}
-            Answered::Compacted(compacted) => return Err(FeedError::Compacted { compacted }),
-            Answered::Refused(why) => {
-                let text = format!("{} does not serve history: {why:?}", link.peer());
-                return Err(unavailable(text));
-            }
+        match self.history_at(&link, from, false).await {
+            // A delegate has no more than its window and its replica.
+            Err(error) => match self.hub_beside(&link) {
+                Some(hub) => self.history_at(&hub, from, true).await,
+                None => Err(error),
+            },
+            commits => commits,
         }
-        let (recv, send) = stream.into_recv();
-        let private = Private {
-            recv,
-            _send: send,
-            frames: FrameReader::new(),
-            decoder: Decoder::new(),
-        };
-        Ok(stream::try_unfold(private, |mut private| async {
-            Ok(private.next().await?.map(|commits| (commits, private)))
-        })
-        .boxed())
     }
 
     async fn snapshot(&self) -> Result<FeedSnapshot, FeedError> {
-        let Opened { head, pages } = self.open(None).await?;
+        let link = self.link().await?;
+        let Opened { head, pages } = self.open(&link, None).await?;
         self.begin_after(&head);
         let revision = Revision::new(head.revision);
         let joining = Joining {
@@ -233,6 +276,13 @@ impl Upstream for Arc<NodeUpstream> {
             revision: from.previous(),
         };
         self.relay.position_if_empty(self.relay.lineage(), position);
+        if from.get() <= self.lost.load(Ordering::SeqCst) {
+            // Lost in this very moment: the place is of the log that was.
+            self.relay.reset();
+            return Err(FeedError::Compacted {
+                compacted: Revision::ZERO,
+            });
+        }
         Ok(())
     }
 }
@@ -363,7 +413,7 @@ impl Joining {
                 after_key: self.last_key.clone().unwrap_or_default(),
                 keys_done: self.progress.keys_done,
             };
-            match self.upstream.open(Some(resume)).await {
+            match self.upstream.resume(resume).await {
                 Ok(opened) => {
                     self.pages = opened.pages;
                     self.progress.resumed += 1;

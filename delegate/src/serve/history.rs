@@ -10,7 +10,7 @@ use meridian_keyspace::{Commit, Revision};
 use meridian_revlog::{Batch, Encoder, FeedError, GroupId, batch_commits};
 
 use super::Station;
-use crate::{metrics, replica};
+use crate::{metrics, relay::READABLE_BYTES_MAX, replica};
 
 /// Reads on from one revision, which the window does not reach back to.
 pub(super) struct History<'s> {
@@ -40,12 +40,14 @@ impl<'s> History<'s> {
             && let Some(commits) = replica::history(&replica, self.due)
         {
             metrics::history_from("replica");
-            return Ok(self.encode(&commits));
+            return self.encode(&commits);
         }
         let Some(home) = &self.station.home else {
-            return Err(FeedError::Compacted {
-                compacted: self.due,
-            });
+            // The home may have it still, which only a hub can tell.
+            return Err(FeedError::Unavailable(format!(
+                "revision {} is not here any more; ask a hub",
+                self.due
+            )));
         };
         let commits = match &mut self.home {
             Some(commits) => commits,
@@ -57,30 +59,38 @@ impl<'s> History<'s> {
         match commits.next().await {
             Some(commits) => {
                 let commits = commits.map_err(failed)?;
-                Ok(self.encode(&commits))
+                self.encode(&commits)
             }
             None => Err(FeedError::Unavailable("the home's log ended".to_owned())),
         }
     }
 
-    fn encode(&mut self, commits: &[Commit]) -> Vec<Batch> {
-        let fresh = &commits[commits.partition_point(|commit| commit.revision < self.due)..];
-        if let Some(last) = fresh.last() {
-            self.due = last.revision.next();
+    /// Codes what is due of these commits as batches of a bounded size. What no reader would take
+    /// counts as gone, once it is next.
+    fn encode(&mut self, commits: &[Commit]) -> Result<Vec<Batch>, FeedError> {
+        let mut fresh = &commits[commits.partition_point(|commit| commit.revision < self.due)..];
+        let mut batches = Vec::new();
+        while !fresh.is_empty() {
+            let (next, rest) = fresh.split_at(batch_commits(fresh));
+            let batch = self.encoder.encode(next);
+            if batch.raw_len() > READABLE_BYTES_MAX {
+                self.encoder.restart();
+                if batches.is_empty() {
+                    let compacted = batch.last();
+                    return Err(FeedError::Compacted { compacted });
+                }
+                break;
+            }
+            self.due = batch.last().next();
+            batches.push(batch);
+            fresh = rest;
         }
-        encode(&mut self.encoder, fresh)
+        if !fresh.is_empty() {
+            // The home's stream has brought what was left out; it would not bring it again.
+            self.home = None;
+        }
+        Ok(batches)
     }
-}
-
-/// Codes commits as batches of a bounded size.
-fn encode(encoder: &mut Encoder, mut commits: &[Commit]) -> Vec<Batch> {
-    let mut batches = Vec::new();
-    while !commits.is_empty() {
-        let (next, rest) = commits.split_at(batch_commits(commits));
-        batches.push(encoder.encode(next));
-        commits = rest;
-    }
-    batches
 }
 
 fn failed(error: FollowError) -> FeedError {

@@ -15,7 +15,7 @@ use crate::{
     },
     machine::Term,
     metrics,
-    relay::{Gone, Lineage, Place},
+    relay::{Filling, Gone, Lineage, Place},
 };
 
 /// Coded bytes handed to the transport at a time; it holds the next of them while the first are on
@@ -24,6 +24,9 @@ const STEP_BYTES: usize = 256 << 10;
 
 /// How long a reader of history that has come to its end waits for the window to move.
 const HISTORY_PAUSE: Duration = Duration::from_millis(20);
+
+/// How long the home may take to open its history: less than a subscriber waits for the answer (3 s).
+const HISTORY_PATIENCE: Duration = Duration::from_millis(2500);
 
 /// Why a subscription ended here.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +43,9 @@ pub(crate) enum Ended {
     /// What it needs next is gone.
     #[error("the reader has fallen behind all history: {0}")]
     Lost(FeedError),
+    /// What it needs next is not of the log that it was accepted for.
+    #[error("the log here has begun anew")]
+    Anew,
 }
 
 /// What is asked for.
@@ -47,6 +53,8 @@ struct Wanted {
     from: Revision,
     have: Option<(GroupId, u32)>,
     term: Term,
+    /// What was judged; another is judged anew.
+    filling: Filling,
 }
 
 /// Serves one subscription until either side ends it.
@@ -57,7 +65,11 @@ pub(crate) async fn log(
     distance: &'static str,
 ) -> Result<(), Ended> {
     let subscribe: Subscribe = recv.message_within(REQUEST_DEADLINE).await?;
-    let wanted = match judge(station, &subscribe).await {
+    let judged = tokio::select! {
+        judged = judge(station, &subscribe) => judged,
+        stopped = send.stopped() => return Err(Ended::Stream(stopped)),
+    };
+    let wanted = match judged {
         Ok(wanted) => wanted,
         Err(refused) => {
             let why = refused.why();
@@ -88,16 +100,21 @@ async fn shut(gate: &mut watch::Receiver<Gate>, term: Term) {
 
 /// Whether it can be served from here.
 async fn judge(station: &Station, subscribe: &Subscribe) -> Result<Wanted, Refused> {
-    let wanted = Wanted {
+    let relay = &station.relay;
+    let mut wanted = Wanted {
         from: Revision::new(subscribe.from),
         have: subscribe.have.map(|have| (GroupId::new(have.group), have.batches)),
         term: Term::new(subscribe.term),
+        filling: relay.filling(),
     };
     let gate: Gate = *station.gate.borrow();
     if !gate.admits(wanted.term) {
         return Err(Refused::new(Why::NotHeld));
     }
-    let relay = &station.relay;
+    if wanted.from <= Revision::ZERO {
+        // No revision at all: to a home it would mean "from now on".
+        return Err(Refused::compacted(Revision::ZERO));
+    }
     let mut changes = relay.changes();
     let arrives = async {
         loop {
@@ -111,6 +128,7 @@ async fn judge(station: &Station, subscribe: &Subscribe) -> Result<Wanted, Refus
         }
     };
     let behind = timeout(BEHIND_PATIENCE, arrives).await.is_err();
+    wanted.filling = relay.filling();
     if !relay.lineage().agrees(Lineage(subscribe.lineage)) {
         return Err(Refused::new(Why::OtherLineage));
     }
@@ -126,12 +144,13 @@ async fn judge(station: &Station, subscribe: &Subscribe) -> Result<Wanted, Refus
     if let Err(SeekError::Before { first }) = relay.seek(wanted.from, wanted.have) {
         // Whether the history before the window reaches back so far is found out now, so that the
         // subscriber hears it as a refusal.
-        match History::new(station, wanted.from).next().await {
-            Ok(_) => {}
-            Err(FeedError::Compacted { compacted }) => {
+        let mut history = History::new(station, wanted.from);
+        match timeout(HISTORY_PATIENCE, history.next()).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(FeedError::Compacted { compacted })) => {
                 return Err(Refused::compacted(compacted.max(first.previous())));
             }
-            Err(FeedError::Denied(_) | FeedError::Unavailable(_)) => {
+            Ok(Err(FeedError::Denied(_) | FeedError::Unavailable(_))) | Err(_) => {
                 return Err(Refused::new(Why::Behind));
             }
         }
@@ -159,7 +178,7 @@ async fn deliver(station: &Station, send: &mut Send, wanted: &Wanted) -> Result<
     let relay = &station.relay;
     let mut changes = relay.changes();
     let mut due = wanted.from;
-    let mut tier = place(station, due, wanted.have);
+    let mut tier = place(station, wanted, due, wanted.have)?;
     let mut batches = Vec::new();
     loop {
         changes.mark_unchanged();
@@ -172,10 +191,11 @@ async fn deliver(station: &Station, send: &mut Send, wanted: &Wanted) -> Result<
                     continue;
                 }
                 Ok(()) => {}
-                Err(Gone) => {
-                    tier = self::place(station, due, None);
+                Err(Gone::Evicted) => {
+                    tier = self::place(station, wanted, due, None)?;
                     continue;
                 }
+                Err(Gone::Refilled) => return Err(Ended::Anew),
             },
             Tier::History(history) => {
                 batches = history.next().await.map_err(Ended::Lost)?;
@@ -184,6 +204,9 @@ async fn deliver(station: &Station, send: &mut Send, wanted: &Wanted) -> Result<
                     let _ = timeout(HISTORY_PAUSE, changes.changed()).await;
                 }
             }
+        }
+        if relay.filling() != wanted.filling {
+            return Err(Ended::Anew);
         }
         if let Some(last) = batches.last() {
             due = due.max(last.last().next());
@@ -198,10 +221,15 @@ async fn deliver(station: &Station, send: &mut Send, wanted: &Wanted) -> Result<
     }
 }
 
-fn place(station: &Station, due: Revision, have: Option<(GroupId, u32)>) -> Tier<'_> {
+fn place<'s>(
+    station: &'s Station,
+    wanted: &Wanted,
+    due: Revision,
+    have: Option<(GroupId, u32)>,
+) -> Result<Tier<'s>, Ended> {
     match station.relay.seek(due, have) {
-        Ok(place) => Tier::Window(place),
-        // Also if the window was emptied meanwhile: then history will say that it is gone.
-        Err(_) => Tier::History(History::new(station, due)),
+        Ok(place) if place.filling() == wanted.filling => Ok(Tier::Window(place)),
+        Ok(_) | Err(SeekError::Unpositioned | SeekError::Ahead { .. }) => Err(Ended::Anew),
+        Err(SeekError::Before { .. }) => Ok(Tier::History(History::new(station, due))),
     }
 }

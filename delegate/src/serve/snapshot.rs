@@ -4,7 +4,9 @@
 //! key it has, and the replica's history, which reaches back to that revision for a while, serves the
 //! rest; here or at another relay.
 
-use meridian_keyspace::Revision;
+use std::{sync::Arc, time::Duration};
+
+use meridian_keyspace::{ReadError, Revision, SharedKeyspace};
 use meridian_revlog::{CHUNK_RAW_BYTES, ChunkEncoder, chunk_records};
 use tokio::time::timeout;
 
@@ -20,6 +22,16 @@ use crate::{
     replica::{self, Chunks, Counted, first_key},
 };
 
+/// How long a joiner waits for its turn: less than it waits for the answer (20 s).
+const TURN_PATIENCE: Duration = Duration::from_secs(15);
+
+/// How long a joiner may take to take one chunk off us: as long as it waits for one itself. One that
+/// takes none keeps a turn and a revision of the replica from being forgotten.
+const CHUNK_DEADLINE: Duration = Duration::from_secs(20);
+
+/// Between two looks at a replica that is behind.
+const REPLICA_PAUSE: Duration = Duration::from_millis(20);
+
 /// Serves one snapshot, or the rest of one.
 pub(crate) async fn snapshot(
     station: &Station,
@@ -27,17 +39,13 @@ pub(crate) async fn snapshot(
     mut recv: Recv,
 ) -> Result<(), StreamError> {
     let request: SnapshotRequest = recv.message_within(REQUEST_DEADLINE).await?;
-    let replica = station.replica.replica();
-    let counted = match judge(station, &request).await {
-        Ok(counted) => counted,
-        Err(why) => {
-            send.message(&SnapshotReply::refused(Refused::new(why))).await?;
-            send.finish();
-            return Ok(());
-        }
+    let _place = match timeout(TURN_PATIENCE, station.snapshots.acquire()).await {
+        Ok(place) => place,
+        Err(_) => return refuse(send, Why::Behind).await,
     };
-    let Some(replica) = replica else {
-        return Ok(());
+    let (replica, counted) = match judge(station, &request).await {
+        Ok(judged) => judged,
+        Err(why) => return refuse(send, why).await,
     };
     let _open = metrics::SnapshotServed::opened();
     let head = SnapshotHead {
@@ -58,7 +66,9 @@ pub(crate) async fn snapshot(
         let mut rest = records.as_slice();
         while !rest.is_empty() {
             let (next, behind) = rest.split_at(chunk_records(rest));
-            send.chunks(&mut [encoder.encode(next)]).await?;
+            let mut chunk = [encoder.encode(next)];
+            let sent = timeout(CHUNK_DEADLINE, send.chunks(&mut chunk)).await;
+            sent.unwrap_or(Err(StreamError::TooLate(CHUNK_DEADLINE)))?;
             rest = behind;
         }
     }
@@ -66,8 +76,19 @@ pub(crate) async fn snapshot(
     Ok(())
 }
 
-/// Whether it can be served from here; if so, what there is.
-async fn judge(station: &Station, request: &SnapshotRequest) -> Result<Counted, Why> {
+async fn refuse(mut send: Send, why: Why) -> Result<(), StreamError> {
+    send.message(&SnapshotReply::refused(Refused::new(why))).await?;
+    send.finish();
+    Ok(())
+}
+
+/// Whether it can be served from here; if so, from what, and what there is.
+async fn judge(
+    station: &Station,
+    request: &SnapshotRequest,
+) -> Result<(Arc<SharedKeyspace>, Counted), Why> {
+    // The replica is looked at after the log, so it is not of a home before this one.
+    let filling = station.relay.filling();
     let gate: Gate = *station.gate.borrow();
     if !gate.admits(Term::new(request.term)) {
         return Err(Why::NotHeld);
@@ -79,8 +100,7 @@ async fn judge(station: &Station, request: &SnapshotRequest) -> Result<Counted, 
         return Err(Why::Behind);
     };
     let wanted = request.resume.as_ref().map(|resume| Revision::new(resume.revision));
-    let counted = replica::count(&replica, wanted).await;
-    let counted = counted.map_err(|_| Why::Compacted)?;
+    let counted = counted(station, &replica, wanted).await?;
     // What follows it must be here too, so that the tail can flow beside it.
     let mut changes = station.relay.changes();
     let reached = async {
@@ -90,8 +110,36 @@ async fn judge(station: &Station, request: &SnapshotRequest) -> Result<Counted, 
             }
         }
     };
-    match timeout(BEHIND_PATIENCE, reached).await {
-        Ok(()) => Ok(counted),
-        Err(_) => Err(Why::Behind),
+    if timeout(BEHIND_PATIENCE, reached).await.is_err() {
+        return Err(Why::Behind);
     }
+    if station.relay.filling() != filling {
+        // The log has begun anew meanwhile: perhaps of another home than the replica is.
+        return Err(Why::Behind);
+    }
+    Ok((replica, counted))
+}
+
+/// Counts the keys; a revision that the replica has yet to reach is waited for a while.
+async fn counted(
+    station: &Station,
+    replica: &Arc<SharedKeyspace>,
+    wanted: Option<Revision>,
+) -> Result<Counted, Why> {
+    let mut changes = station.relay.changes();
+    let counting = async {
+        loop {
+            match replica::count(replica, wanted).await {
+                Ok(counted) => return Ok(counted),
+                Err(ReadError::Compacted { .. } | ReadError::Forgotten { .. }) => {
+                    return Err(Why::Compacted);
+                }
+                Err(ReadError::Future { .. }) => {
+                    // The replica follows the log, a moment behind.
+                    let _ = timeout(REPLICA_PAUSE, changes.changed()).await;
+                }
+            }
+        }
+    };
+    timeout(BEHIND_PATIENCE, counting).await.unwrap_or(Err(Why::Behind))
 }

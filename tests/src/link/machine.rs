@@ -31,8 +31,8 @@ pub struct Machine {
     pub admin: SocketAddr,
     file: PathBuf,
     log: PathBuf,
-    env: Vec<(String, String)>,
     process: Option<Process>,
+    is_stopping: bool,
 }
 
 impl Machine {
@@ -49,8 +49,8 @@ impl Machine {
             admin,
             file: dir.join(format!("{stem}.toml")),
             log: dir.join(format!("{stem}.log")),
-            env: Vec::new(),
             process: None,
+            is_stopping: false,
         };
         fs::write(&machine.file, config).context("write a configuration")?;
         machine.launch()?;
@@ -65,20 +65,10 @@ impl Machine {
         if self.process.is_none() {
             let words = ["run", "--config"].map(str::to_owned);
             let words = words.into_iter().chain([self.file.display().to_string()]);
-            let env: Vec<(&str, &str)> = self
-                .env
-                .iter()
-                .map(|(key, value)| (key.as_str(), value.as_str()))
-                .collect();
-            let process = Process::start(&self.name, &binary(), words, &env, &self.log)?;
+            let process = Process::start(&self.name, &binary(), words, &[], &self.log)?;
             self.process = Some(process);
         }
         Ok(())
-    }
-
-    /// A variable that overrides its file, from its next start on.
-    pub fn set_env(&mut self, key: &str, value: &str) {
-        self.env.push((key.to_owned(), value.to_owned()));
     }
 
     /// Kills it at once.
@@ -102,15 +92,26 @@ impl Machine {
         self.process()?.signal(Signal::CONT)
     }
 
-    /// Tells it to stop in order.
+    /// Tells it to stop in order; does not wait for that.
     ///
     /// # Errors
-    /// When it does not run, or does not end.
-    pub async fn stop(&mut self) -> Result<()> {
-        self.process()?.signal(Signal::TERM)?;
-        if let Some(mut process) = self.process.take() {
+    /// When it does not run.
+    pub fn terminate(&mut self) -> Result<()> {
+        self.is_stopping = true;
+        self.process()?.signal(Signal::TERM)
+    }
+
+    /// If it was told to stop, waits until it has; it can be launched again then.
+    ///
+    /// # Errors
+    /// When it does not end.
+    pub async fn stopped(&mut self) -> Result<()> {
+        if self.is_stopping
+            && let Some(mut process) = self.process.take()
+        {
             process.ends(SOON).await?;
         }
+        self.is_stopping = false;
         Ok(())
     }
 

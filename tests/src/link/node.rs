@@ -1,7 +1,10 @@
 //! A node of a region: a gateway whose way to the home leads through hubs, and which may be its region's
 //! delegate.
 
-use std::{net::SocketAddr, path::Path};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::Path,
+};
 
 use anyhow::{Context, Result};
 
@@ -30,8 +33,8 @@ pub struct NodePlan {
     pub replica: String,
     /// What its ways over the WAN are like, each direction.
     pub between: Conditions,
-    /// Whether it goes to the hubs straight, without an emulator; there is no WAN then.
-    pub direct: bool,
+    /// Its own address, if it goes to the hubs straight from there, without an emulator.
+    pub direct: Option<IpAddr>,
     /// Where the chances of its ways come from.
     pub seed: u64,
 }
@@ -48,7 +51,7 @@ impl NodePlan {
             etcd: String::new(),
             replica: String::new(),
             between: Conditions::default(),
-            direct: false,
+            direct: None,
             seed: 0,
         }
     }
@@ -108,9 +111,10 @@ impl Node {
         dir: &Path,
     ) -> Result<Self> {
         let identity = plan.identity.as_ref().context("a certificate")?;
-        let [client, admin, listen] = ports::free::<3>()?;
+        let [client, admin, mut listen] = ports::free::<3>()?;
+        listen.set_ip(plan.direct.unwrap_or(listen.ip()));
         let mut wans = Vec::new();
-        let emulated: &[SocketAddr] = if plan.direct { &[] } else { hubs };
+        let emulated: &[SocketAddr] = if plan.direct.is_some() { &[] } else { hubs };
         for (hub, seed) in emulated.iter().zip(plan.seed..) {
             let wan = UdpWan::start(*hub, seed)?;
             wan.set(plan.between);
@@ -121,10 +125,14 @@ impl Node {
             client,
             admin,
             listen,
-            lan: lan.address(),
+            lan: if plan.direct.is_some() {
+                listen
+            } else {
+                lan.address()
+            },
             hubs: match plan.direct {
-                true => hubs.iter().map(SocketAddr::to_string).collect(),
-                false => wans.iter().map(|wan| wan.address().to_string()).collect(),
+                Some(_) => hubs.iter().map(SocketAddr::to_string).collect(),
+                None => wans.iter().map(|wan| wan.address().to_string()).collect(),
             },
         };
         let config = plan.config(&places, ca, identity);

@@ -34,7 +34,7 @@ impl LinkStatus {
         self.text("role")
     }
 
-    /// Whence the log comes: `hub`, `delegate region/name`, `none`; of a hub, `home`.
+    /// Whence the log comes: `hub`, `delegate`, `none`; of a hub, `home`.
     ///
     /// # Errors
     /// When it is not said.

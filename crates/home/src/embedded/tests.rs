@@ -1,7 +1,6 @@
 //! Goal: the embedded home answers as etcd does and loses nothing that it acknowledged. Method:
 //! calls in etcd's own messages through the `Home` trait, on a file in a temporary directory.
 
-mod distance;
 mod durability;
 mod election;
 mod kv;

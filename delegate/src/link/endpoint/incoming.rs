@@ -51,7 +51,7 @@ pub(super) async fn run(
             continue;
         };
         let (security, accepted) = (security.clone(), accepted.clone());
-        tasks.spawn("handshake", async move {
+        let handshake = async move {
             let remote = incoming.remote_address();
             match shake(incoming, &security).await {
                 // A closed receiver says that we are stopping.
@@ -59,7 +59,8 @@ pub(super) async fn run(
                 Err(reason) => failed(remote, &reason),
             }
             drop(place);
-        });
+        };
+        tasks.spawn("handshake", crate::until(token.clone(), handshake));
     }
     endpoint.close(VarInt::from_u32(0), b"the node is stopping");
     // What is sent on closing must leave; the caller's deadline bounds this.

@@ -7,9 +7,9 @@ use crate::testing::{mutate, noise};
 const BYTES_MAX: usize = 1 << 20;
 
 fn stream(frames: &[Vec<u8>]) -> Vec<u8> {
-    let parts = frames
-        .iter()
-        .fold(Parts::new(), |parts, frame| parts.frame(Bytes::from(frame.clone())));
+    let parts = frames.iter().fold(Parts::new(), |parts, frame| {
+        parts.frame(Bytes::from(frame.clone()))
+    });
     parts.into_chunks().concat()
 }
 
@@ -58,7 +58,11 @@ fn a_frame_in_one_piece_is_not_copied() {
 fn an_end_inside_a_frame_is_an_error() {
     let bytes = stream(&[vec![1; 300]]);
     for cut in 1..bytes.len() {
-        assert_eq!(split(&bytes[..cut], || 64), Err(FrameError::Truncated), "cut at {cut}");
+        assert_eq!(
+            split(&bytes[..cut], || 64),
+            Err(FrameError::Truncated),
+            "cut at {cut}"
+        );
     }
     assert_eq!(split(&[0xff; 6], || 1), Err(FrameError::Length));
     let claims = split(&[0xff, 0xff, 0xff, 0xff, 0x7f], || 1).unwrap_err();

@@ -100,7 +100,10 @@ fn a_message_of_a_later_release_is_read_as_far_as_it_is_known() {
     // Field 90, which nobody knows yet.
     bytes.extend_from_slice(&[0xd2, 0x05, 0x01, 0xff]);
     assert_eq!(Control::decode(&bytes[..]).unwrap(), controls()[2]);
-    assert_eq!(Control::decode(&[0xd2, 0x05, 0x01, 0xff][..]).unwrap().body, None);
+    assert_eq!(
+        Control::decode(&[0xd2, 0x05, 0x01, 0xff][..]).unwrap().body,
+        None
+    );
     let reply = LogReply { body: None };
     assert_eq!(reply.into_result().unwrap_err().why(), Why::Unknown);
     let later = Refused {
