@@ -173,14 +173,11 @@ impl Connection {
         method: &str,
         request: &impl Message,
     ) -> Result<A, CallFailed> {
-        let mut sink = BytesMut::new();
         let mut caller = self.caller(method);
-        let called = caller.call_into(frame(request), |chunk| sink.put_slice(chunk));
+        let called = caller.call_for(frame(request));
         timeout(ASK_TIMEOUT, called)
             .await
-            .map_err(|_| CallFailed::TimedOut)??;
-        sink.advance(sink.len().min(5));
-        Ok(A::decode(sink.freeze())?)
+            .map_err(|_| CallFailed::TimedOut)?
     }
 }
 
@@ -198,6 +195,15 @@ impl Caller {
         self.call_into(framed, |chunk| length += chunk.len() as u64)
             .await?;
         Ok(length)
+    }
+
+    /// Sends a framed request and decodes the answer.
+    pub async fn call_for<A: Message + Default>(&mut self, framed: Bytes) -> Result<A, CallFailed> {
+        let mut sink = BytesMut::new();
+        self.call_into(framed, |chunk| sink.put_slice(chunk))
+            .await?;
+        sink.advance(sink.len().min(5));
+        Ok(A::decode(sink.freeze())?)
     }
 
     async fn call_into(

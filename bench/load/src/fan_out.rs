@@ -24,6 +24,7 @@ use crate::{
     outcome::{Latency, Recorder},
 };
 use reader::Delivered;
+pub(crate) use reader::take_messages;
 use writer::Writer;
 
 /// Where the writer puts and the watchers watch.

@@ -19,6 +19,7 @@ pub mod machine;
 pub mod outcome;
 pub mod pacer;
 pub mod process;
+pub mod relay;
 pub mod report;
 pub mod shape;
 pub mod tell;

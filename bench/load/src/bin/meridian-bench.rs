@@ -1,6 +1,7 @@
 //! `meridian-bench`: whole comparisons. It starts every server itself and ends them all, also on Ctrl-C.
 
 use std::{
+    path::Path,
     process::ExitCode,
     time::{Duration, Instant},
 };
@@ -9,8 +10,8 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use meridian_load::{
     echo::{Echo, Style},
-    gateway::{self, Finished, Options},
-    tell,
+    gateway::{self, Finished},
+    relay, tell,
 };
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -28,7 +29,9 @@ struct Line {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// A gateway, etcd, grpc-proxy and a bare h2 echo under the same load.
-    Gateway(Box<Options>),
+    Gateway(Box<gateway::Options>),
+    /// The log behind a WAN: hub, delegates and members against grpc-proxies.
+    Relay(Box<relay::Options>),
     /// The bare h2 echo alone.
     Echo(EchoOptions),
 }
@@ -51,7 +54,8 @@ struct EchoOptions {
 
 fn main() -> ExitCode {
     let ended = match Line::parse().command {
-        Command::Gateway(options) => compare(&options),
+        Command::Gateway(options) => compare_gateways(&options),
+        Command::Relay(options) => compare_relays(&options),
         Command::Echo(options) => serve_echo(&options),
     };
     ended.unwrap_or_else(|error| {
@@ -74,35 +78,51 @@ fn serve_echo(options: &EchoOptions) -> anyhow::Result<ExitCode> {
     })
 }
 
-fn compare(options: &Options) -> anyhow::Result<ExitCode> {
+fn compare_gateways(options: &gateway::Options) -> anyhow::Result<ExitCode> {
     let start = Instant::now();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let finished = runtime.block_on(async {
-        let mut terminate = signal(SignalKind::terminate())?;
-        // Whichever wins, the run is dropped and every server it started is killed.
-        tokio::select! {
-            finished = gateway::run(options, start) => finished,
-            _ = tokio::signal::ctrl_c() => anyhow::bail!("interrupted: every server is stopped"),
-            _ = terminate.recv() => anyhow::bail!("terminated: every server is stopped"),
-            () = tokio::time::sleep(options.deadline()) => {
-                anyhow::bail!("not done after {:?}: give more with --deadline", options.deadline())
-            }
-        }
-    })?;
+    let finished = runtime.block_on(in_time(gateway::run(options, start), options.deadline()))?;
     runtime.shutdown_timeout(Duration::from_secs(1));
-    tell_end(options, &finished)
+    tell_end(options.json.as_deref(), &finished)
 }
 
-fn tell_end(options: &Options, finished: &Finished) -> anyhow::Result<ExitCode> {
+/// Nodes run inside, so there is a runtime as they have one.
+fn compare_relays(options: &relay::Options) -> anyhow::Result<ExitCode> {
+    let start = Instant::now();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let finished = runtime.block_on(in_time(relay::run(options, start), options.deadline()))?;
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    tell_end(options.json.as_deref(), &finished)
+}
+
+/// Whichever comes first, the run is dropped and every server it started is killed.
+async fn in_time(
+    run: impl Future<Output = anyhow::Result<Finished>>,
+    deadline: Duration,
+) -> anyhow::Result<Finished> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        finished = run => finished,
+        _ = tokio::signal::ctrl_c() => anyhow::bail!("interrupted: every server is stopped"),
+        _ = terminate.recv() => anyhow::bail!("terminated: every server is stopped"),
+        () = tokio::time::sleep(deadline) => {
+            anyhow::bail!("not done after {deadline:?}: give more with --deadline")
+        }
+    }
+}
+
+fn tell_end(json: Option<&Path>, finished: &Finished) -> anyhow::Result<ExitCode> {
     let Finished {
         report,
         details,
         failures,
     } = finished;
     tell::result(format_args!("{details}\n{}", report.table()));
-    if let Some(path) = &options.json {
+    if let Some(path) = json {
         report.write_json(path).context("keep the result")?;
     }
     for failure in failures {

@@ -153,7 +153,7 @@ async fn read_messages(response: ResponseFuture, delivered: &Delivered) -> Resul
 }
 
 /// Hands over the whole messages in `chunk`; what is left of the last waits in `rest`.
-pub(super) fn take_messages(rest: &mut BytesMut, mut chunk: Bytes, mut sink: impl FnMut(&[u8])) {
+pub(crate) fn take_messages(rest: &mut BytesMut, mut chunk: Bytes, mut sink: impl FnMut(&[u8])) {
     if !rest.is_empty() {
         rest.extend_from_slice(&chunk);
         chunk = rest.split().freeze();
