@@ -5,10 +5,12 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
+use prost::Message;
+
 use crate::{
     link::{
-        Recv, Send,
-        wire::{Control, Heartbeat, Place, Welcome, control::Body},
+        Closed, Link, Recv, Send,
+        wire::{Heartbeat, Place, Welcome},
     },
     machine::Term,
     relay::Relay,
@@ -21,8 +23,10 @@ pub(crate) struct Opened {
     pub(crate) welcome: Welcome,
 }
 
-/// The heartbeats of one end.
+/// The heartbeats of one end: datagrams, so that one that is lost holds up none that follow it, and
+/// bulk holds up none at all.
 pub(crate) struct Beats {
+    link: Link,
     relay: Arc<Relay>,
     received: Arc<AtomicU64>,
     sequence: u64,
@@ -30,8 +34,9 @@ pub(crate) struct Beats {
 }
 
 impl Beats {
-    pub(crate) fn new(relay: Arc<Relay>, received: Arc<AtomicU64>) -> Self {
+    pub(crate) fn new(link: Link, relay: Arc<Relay>, received: Arc<AtomicU64>) -> Self {
         Self {
+            link,
             relay,
             received,
             sequence: 0,
@@ -39,15 +44,24 @@ impl Beats {
         }
     }
 
-    /// One of the other end came.
-    pub(crate) fn heard(&mut self, beat: &Heartbeat) {
-        self.heard = self.heard.max(beat.sequence);
+    /// The next one of the other end that is newer than those before it. Cancel-safe.
+    pub(crate) async fn hear(&mut self) -> Result<Heartbeat, Closed> {
+        loop {
+            // What is no heartbeat is of another release, and skipped.
+            let Ok(beat) = Heartbeat::decode(self.link.datagram().await?) else {
+                continue;
+            };
+            if beat.sequence > self.heard {
+                self.heard = beat.sequence;
+                return Ok(beat);
+            }
+        }
     }
 
-    /// The next one of this end.
-    pub(crate) fn next(&mut self, term: Term) -> Control {
+    /// Sends the next one of this end.
+    pub(crate) fn send(&mut self, term: Term) {
         self.sequence += 1;
-        Body::Heartbeat(Heartbeat {
+        let beat = Heartbeat {
             at: self.relay.at().map(|at| Place {
                 epoch: at.epoch.get(),
                 revision: at.revision.get(),
@@ -56,7 +70,7 @@ impl Beats {
             sequence: self.sequence,
             heard: self.heard,
             received: self.received.load(Ordering::Relaxed),
-        })
-        .into()
+        };
+        self.link.send_datagram(beat.encode_to_vec().into());
     }
 }

@@ -13,7 +13,7 @@
 //! | delegate cut from the hub | 110 + 800 + 50 silence at the hub | 110 assignment | 220 subscribe | 1,290 |
 //! | delegate stands still but speaks | 200 + 110 + 800 + 50 head not reached | | 220 subscribe | 1,380 |
 //! | delegate follows slowly | 200 + 110 + 800 + 50 head not reached, 110 complaint | 110 assignment | 220 subscribe | 1,600 |
-//! | hub dead or hung | 1,000 + 50 silence | 440 dial and hello of the next | 220 subscribe | 1,710 |
+//! | hub dead or hung | 800 + 50 silence | 440 dial and hello of the next | 220 subscribe | 1,510 |
 //! | cut healed | 800 the dial under way ends, 50 | 440 dial and hello | 220 subscribe | 1,510 |
 
 pub mod assign;

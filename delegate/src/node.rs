@@ -136,6 +136,7 @@ impl Node {
             region_index: home.region_index(),
             home: Arc::clone(&home) as Arc<dyn Home>,
             published: Arc::clone(&published),
+            tell: tell.clone(),
             ledger: Arc::clone(&ledger),
             status: StatusSource::default(),
             tasks: tasks.clone(),

@@ -37,7 +37,7 @@ pub enum Role {
 pub struct LinkStatus {
     /// What it is to the log.
     pub role: Role,
-    /// Where it takes the log from: `hub`, `delegate NAME`, `none`; the home, for a hub.
+    /// Where it takes the log from: `hub`, `delegate`, `none`; of a hub itself, `home`.
     pub source: String,
     /// The hub it is linked to.
     pub hub: Option<String>,

@@ -1,5 +1,8 @@
 //! What tests of links stand on: an authority with its certificates, and nodes with open ports.
 
+pub(crate) mod home;
+pub(crate) mod log;
+
 use std::{
     fs,
     io::Write,

@@ -8,6 +8,7 @@ mod consumers;
 mod crowd;
 mod home;
 mod hop;
+mod hub_cpu;
 mod objects;
 mod region;
 mod stage;
@@ -37,6 +38,8 @@ use stage::Stage;
 pub enum Section {
     /// N consumers in a region against N grpc-proxies.
     Consumers,
+    /// What a revision costs the hub, whatever the number of consumers.
+    HubCpu,
     /// What the way through a delegate adds on loopback.
     Hop,
     /// A delegate with a thousand subscribers.
@@ -59,7 +62,7 @@ pub struct Options {
         long,
         value_enum,
         value_delimiter = ',',
-        default_value = "consumers,hop,crowd,transport"
+        default_value = "consumers,hub-cpu,hop,crowd,transport"
     )]
     pub sections: Vec<Section>,
     /// How many consumers, one after the other; 1,10,50 if not given, 1,10 with --quick.
@@ -135,6 +138,7 @@ pub async fn run(options: &Options, start: Instant) -> anyhow::Result<Finished> 
         stage.say(format_args!("section {section:?}"));
         let measured = match section {
             Section::Consumers => consumers::measure(&mut stage, &mut report).await,
+            Section::HubCpu => hub_cpu::measure(&mut stage, &mut report).await,
             Section::Hop => hop::measure(&mut stage, &mut report).await,
             Section::Crowd => crowd::measure(&mut stage, &mut report).await,
             Section::Transport => transport::measure(&mut stage, &mut report).await,

@@ -40,6 +40,8 @@ pub enum Goal<'a> {
     },
     /// At most this number, in the row's unit.
     AtMost(f64),
+    /// Nothing: the number is shown beside its peers.
+    Shown,
 }
 
 impl Row {
@@ -58,11 +60,16 @@ impl Row {
         let (ratio, limit, goal) = match goal {
             Goal::TimesPeer { peer, factor } => {
                 let ratio = ours.zip(peers.get(peer)).map(|(ours, peer)| ours / peer);
-                (ratio, factor, format!("≤ {} × {peer}", number(factor)))
+                let goal = format!("≤ {} × {peer}", number(factor));
+                (ratio, Some(factor), goal)
             }
-            Goal::AtMost(limit) => (ours, limit, format!("≤ {} {unit}", number(limit))),
+            Goal::AtMost(limit) => {
+                let goal = format!("≤ {} {unit}", number(limit));
+                (ours, Some(limit), goal.trim_end().to_owned())
+            }
+            Goal::Shown => (None, None, "-".to_owned()),
         };
-        let holds = ratio.map(|ratio| ratio <= limit);
+        let holds = ratio.zip(limit).map(|(ratio, limit)| ratio <= limit);
         Self {
             metric: metric.into(),
             unit: unit.to_owned(),

@@ -37,10 +37,16 @@ struct Bench {
     compares: &'static str,
 }
 
-const BENCHES: &[Bench] = &[Bench {
-    name: "gateway",
-    compares: "a gateway, etcd, etcd grpc-proxy and a bare h2 echo: throughput, latency, CPU per operation, memory",
-}];
+const BENCHES: &[Bench] = &[
+    Bench {
+        name: "gateway",
+        compares: "a gateway, etcd, etcd grpc-proxy and a bare h2 echo: throughput, latency, CPU per operation, memory",
+    },
+    Bench {
+        name: "relay",
+        compares: "hub, delegates and members against grpc-proxies behind 80 ms: WAN bytes, CPU, latency; QUIC against TCP",
+    },
+];
 
 /// Builds what the benchmark needs and runs it.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {

@@ -116,7 +116,11 @@ async fn serve_stream(
             if let Err(error) = ended {
                 tracing::debug!(node = %peer, %error, "a control stream ended");
             }
-            link.close("its control stream ended");
+            // The link may live on: a node that has gone over to another hub lets the calls end that
+            // it has here.
+            nodes.links.remove_if(&peer, |_, (known, _)| *known == id);
+            let left = Event::Left { node: peer, link: id };
+            let _ = nodes.events.send(Said::Event(left)).await;
         }
         Kind::Log => {
             if let Err(error) = serve::log(&nodes.station, send, recv, distance).await {
@@ -172,26 +176,26 @@ async fn control(
     nodes.links.insert(link.peer().clone(), (id, link.clone()));
     let joined = joined(hello, link.peer(), id);
     let _ = nodes.events.send(Said::Joined(joined, tell)).await;
-    let mut beats = Beats::new(Arc::clone(&nodes.station.relay), Arc::default());
+    let relay = Arc::clone(&nodes.station.relay);
+    let mut beats = Beats::new(link.clone(), relay, Arc::default());
     let mut ticks = interval(HEARTBEAT);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut term = Term::default();
     loop {
         tokio::select! {
             message = recv.message::<Control>() => {
-                let event = match message?.body {
-                    Some(Body::Heartbeat(beat)) => {
-                        beats.heard(&beat);
-                        Event::Heard {
-                            node: link.peer().clone(),
-                            position: Revision::new(beat.at.unwrap_or_default().revision),
-                        }
-                    }
-                    Some(Body::Complaint(complaint)) => Event::Complained {
+                if let Some(Body::Complaint(complaint)) = message?.body {
+                    let event = Event::Complained {
                         node: link.peer().clone(),
                         term: Term::new(complaint.term),
-                    },
-                    Some(Body::Hello(_) | Body::Welcome(_) | Body::Assigned(_)) | None => continue,
+                    };
+                    let _ = nodes.events.send(Said::Event(event)).await;
+                }
+            }
+            beat = beats.hear() => {
+                let event = Event::Heard {
+                    node: link.peer().clone(),
+                    position: Revision::new(beat?.at.unwrap_or_default().revision),
                 };
                 let _ = nodes.events.send(Said::Event(event)).await;
             }
@@ -208,7 +212,7 @@ async fn control(
                     send.message(&assigned).await?;
                 }
             }
-            _ = ticks.tick() => send.message(&beats.next(term)).await?,
+            _ = ticks.tick() => beats.send(term),
         }
     }
 }

@@ -172,6 +172,21 @@ impl Link {
         }
     }
 
+    /// Sends a datagram: once, in no order, ahead of all streams. If many wait, the oldest is dropped;
+    /// one that the other end does not take is, too.
+    pub fn send_datagram(&self, bytes: Bytes) {
+        // A dead link is found by whoever waits on it.
+        let _ = self.inner.connection.send_datagram(bytes);
+    }
+
+    /// The next datagram that arrives. Cancel-safe; one caller at a time.
+    ///
+    /// # Errors
+    /// The link is gone.
+    pub async fn datagram(&self) -> Result<Bytes, Closed> {
+        Ok(self.inner.connection.read_datagram().await?)
+    }
+
     /// Waits for the link's end. Cancel-safe.
     pub async fn closed(&self) -> Closed {
         self.inner.connection.closed().await.into()

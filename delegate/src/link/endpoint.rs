@@ -110,6 +110,9 @@ pub enum LinkError {
 /// A node's UDP port.
 pub struct Endpoint {
     endpoint: quinn::Endpoint,
+    /// What is dialled from: the port that listens may be bound to an address from which others
+    /// cannot be reached, loopback for one.
+    dialler: quinn::Endpoint,
     security: Arc<Reloading<Security>>,
     accepted: Mutex<mpsc::Receiver<Link>>,
 }
@@ -137,6 +140,11 @@ impl Endpoint {
         let address = listen.unwrap_or(SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)));
         let endpoint =
             start(socket, server).map_err(|source| OpenError::Bind { address, source })?;
+        let dialler = match listen {
+            Some(_) => start(any_port()?, None)
+                .map_err(|source| OpenError::Bind { address, source })?,
+            None => endpoint.clone(),
+        };
         let (sender, receiver) = mpsc::channel(ACCEPTED_MAX);
         let token = tasks.token();
         let run = incoming::run(
@@ -147,8 +155,11 @@ impl Endpoint {
             token,
         );
         tasks.spawn_permanent("links", run);
+        let (dialling, token) = (dialler.clone(), tasks.token());
+        tasks.spawn_permanent("links out", incoming::close_at(dialling, token));
         Ok(Self {
             endpoint,
+            dialler,
             security,
             accepted: Mutex::new(receiver),
         })
@@ -234,7 +245,7 @@ impl Endpoint {
 
     async fn dial(&self, remote: SocketAddr, server_name: &str) -> Result<Link, String> {
         let client = self.security.current().client.clone();
-        let connecting = self.endpoint.connect_with(client, remote, server_name);
+        let connecting = self.dialler.connect_with(client, remote, server_name);
         let connecting = connecting.map_err(|error| error.to_string())?;
         let connection = connecting
             .await

@@ -107,8 +107,8 @@ impl Kind {
 
     /// The largest frame of somebody else's bytes. A gRPC message has at most 2 GiB with etcd's Go
     /// clients; changes of one revision may be 64 MiB of tombstones with what they replaced; a status is a
-    /// few KiB of JSON for each of some thousands of nodes, less than one of a node's members. Memory is taken as bytes arrive, not
-    /// by what a frame says of itself.
+    /// few KiB of JSON for each of some thousands of nodes, and a node's own a line for each of as many
+    /// members. Memory is taken as bytes arrive, not by what a frame says of itself.
     pub(super) const fn frame_bytes_max(self) -> usize {
         match self {
             Self::UnaryCall | Self::StreamingCall | Self::FollowRange => i32::MAX as usize,

@@ -39,6 +39,9 @@ const INITIAL_RTT: Duration = Duration::from_millis(333);
 /// UDP.
 const MTU_MAX: u16 = 1_452;
 
+/// Datagrams that wait, each way: heartbeats of some 40 bytes, of which the newest alone matters.
+const DATAGRAM_BYTES: usize = 4 << 10;
+
 /// Packets that are acknowledged together while all goes well: at 1,000 revisions a second an
 /// acknowledgement for every second packet would be 500 packets back across the WAN each second; so
 /// it is 100, and half of a hub's receiving. Losses are still told at once.
@@ -69,7 +72,8 @@ pub(super) fn config(window_bytes: u64, congestion: Congestion) -> Arc<Transport
         .send_window(link_bytes)
         .max_concurrent_bidi_streams(VarInt::from_u32(STREAMS_MAX))
         .max_concurrent_uni_streams(VarInt::from_u32(0))
-        .datagram_receive_buffer_size(None)
+        .datagram_receive_buffer_size(Some(DATAGRAM_BYTES))
+        .datagram_send_buffer_size(DATAGRAM_BYTES)
         .max_idle_timeout(Some(idle))
         .keep_alive_interval(Some(KEEP_ALIVE_INTERVAL))
         .initial_rtt(INITIAL_RTT)

@@ -28,9 +28,9 @@ pub const FALLBACK_AFTER: Duration = Duration::from_millis(HEARTBEAT.as_millis()
 /// log: a hub tells it at once unless it awaits the region's delegate (500 ms).
 pub const UNASSIGNED_WAIT: Duration = Duration::from_millis(600);
 
-/// A hub from which nothing came for so long is left: five heartbeats. One lost (200 + 250 ms) is no reason
-/// and two in a row (200 + 250 + 500) are not either.
-pub const HUB_SILENT: Duration = Duration::from_secs(1);
+/// A hub from which nothing came for so long is left: four heartbeats. They are datagrams, so a lost one holds
+/// up none, and three in a row are lost once in half an hour where one packet in twenty is.
+pub const HUB_SILENT: Duration = Duration::from_millis(800);
 
 /// A head that the hub told so long ago and that we have not reached is late: head and log travel the same way,
 /// and two losses in a row (250 ms each at 220) do not make it late.
@@ -38,6 +38,11 @@ pub const LAG_LATE: Duration = Duration::from_millis(800);
 
 /// Late, and not a byte for so long: the stream stands still.
 pub const PROGRESS_LATE: Duration = Duration::from_millis(600);
+
+/// The same of a hub's stream. Bytes count when they can be read in order, and over a WAN of 220 ms that loses
+/// one packet in a hundred a snapshot stands for seconds behind a hole; whether the hub lives its heartbeats
+/// tell.
+pub const HUB_PROGRESS_LATE: Duration = Duration::from_secs(5);
 
 /// Late although the log goes on: the delegate follows too slowly, or the whole region does. The hub is told,
 /// so often, and names another; the stream is kept, for k members leaving at once would make a slow WAN slower.

@@ -10,7 +10,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
@@ -19,7 +19,7 @@ use meridian_keyspace::Revision;
 use meridian_runtime::TaskGroup;
 use tokio::{
     sync::{mpsc, watch},
-    time::{MissedTickBehavior, interval, timeout_at},
+    time::{MissedTickBehavior, interval, timeout, timeout_at},
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -54,6 +54,8 @@ pub(super) enum Happened {
     Hub(HubIndex, u64, HubSays),
     Delegate(NodeName, u64, DelegateSays),
     Stream(u64, StreamSays),
+    /// A member told whom it has been told to follow.
+    Told(Assignment),
 }
 
 /// What a log stream says.
@@ -219,6 +221,7 @@ impl Driver {
                 }
             }
             Happened::Stream(number, says) => self.stream_says(number, says),
+            Happened::Told(assignment) => self.source(source::Event::Told(assignment)),
         }
     }
 
@@ -249,7 +252,7 @@ impl Driver {
             }
             HubSays::Heard { .. } => {}
             HubSays::Down(why) => {
-                self.state.sessions.remove(&index);
+                self.give_up_hub(index);
                 let address = &self.hubs[index.0];
                 if using {
                     tracing::warn!(%why, address, "the link to the hub ended");
@@ -262,12 +265,16 @@ impl Driver {
         }
     }
 
+    /// Ends a session whose hub is as good as dead, and its link: calls under way are told at once.
+    fn give_up_hub(&mut self, index: HubIndex) {
+        if let Some(link) = self.state.sessions.remove(&index).and_then(|session| session.link) {
+            link.close("this node has given the hub up");
+        }
+    }
+
     fn stop_using(&mut self) {
         self.state.using = None;
-        if let Some(link) = self.session.published.hub.send_replace(None) {
-            // Who waits for an answer on it is told now, not when it is found to be dead.
-            link.close("this node takes another hub");
-        }
+        self.session.published.hub.send_replace(None);
         self.session.published.seen.send_modify(|seen| seen.hub = None);
         self.end_streams(&Source::Hub);
         self.source(source::Event::HubDown);
@@ -400,7 +407,7 @@ impl Driver {
                 source::Command::DropHub => {
                     if let Some(index) = self.state.using {
                         tracing::warn!(address = self.hubs[index.0], "the hub is silent or stands still");
-                        self.state.sessions.remove(&index);
+                        self.give_up_hub(index);
                         self.stop_using();
                         self.hub(hubs::Event::Down(index));
                     }
@@ -421,7 +428,11 @@ impl Driver {
             Reporter::new(tell, move |says| Happened::Delegate(of.clone(), number, says)),
         );
         self.tasks.spawn("delegate-session", until(token.clone(), session));
-        self.state.delegate = Some((name, Running::new(number, token)));
+        let former = self.state.delegate.replace((name, Running::new(number, token)));
+        if let Some((_, former)) = former {
+            // A former delegate that is cut off from its hub is told over this link who took over.
+            self.tasks.spawn("linger", linger(former));
+        }
         self.session.published.delegate.send_replace(None);
     }
 
@@ -526,6 +537,14 @@ impl Running {
             assignment: None,
         }
     }
+}
+
+/// How long the session with a former delegate is kept, so that what it is told is delivered: some
+/// round trips in a region.
+const LINGER: Duration = Duration::from_secs(1);
+
+async fn linger(former: Running) {
+    let _ended = timeout(LINGER, former.token.cancelled()).await;
 }
 
 /// Under which assignment the log is asked for.

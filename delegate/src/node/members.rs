@@ -8,9 +8,12 @@ use std::{sync::Arc, time::Duration};
 
 use meridian_home::Home;
 use meridian_runtime::TaskGroup;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::{
+    sync::mpsc,
+    time::{MissedTickBehavior, interval},
+};
 
-use super::driver::Published;
+use super::driver::{Happened, Published};
 use crate::{
     NodeName,
     calls::{self, Shared},
@@ -37,6 +40,8 @@ pub(super) struct Members {
     pub(super) region_index: Arc<Shared>,
     pub(super) home: Arc<dyn Home>,
     pub(super) published: Arc<Published>,
+    /// The driver.
+    pub(super) tell: mpsc::Sender<Happened>,
     pub(super) ledger: Arc<Ledger>,
     pub(super) status: StatusSource,
     pub(super) tasks: TaskGroup,
@@ -75,7 +80,7 @@ async fn serve_stream(members: Arc<Members>, link: Link, kind: Kind, send: Send,
     let distance = Distance::between(&members.me, peer).label();
     match kind {
         Kind::Control => {
-            if let Err(error) = control(&members, send, recv).await {
+            if let Err(error) = control(&members, &link, send, recv).await {
                 tracing::debug!(member = %peer, %error, "a member's control stream ended");
             }
         }
@@ -108,14 +113,20 @@ async fn serve_stream(members: Arc<Members>, link: Link, kind: Kind, send: Send,
 }
 
 /// Speaks with one member on its control stream.
-async fn control(members: &Members, mut send: Send, mut recv: Recv) -> Result<(), StreamError> {
+async fn control(
+    members: &Members,
+    link: &Link,
+    mut send: Send,
+    mut recv: Recv,
+) -> Result<(), StreamError> {
     let first: Control = recv.message_within(HELLO_DEADLINE).await?;
     let Some(Body::Hello(_)) = first.body else {
         return Ok(());
     };
     send.message(&welcome(members)).await?;
-    let relay = &members.station.relay;
-    let mut beats = Beats::new(Arc::clone(relay), Arc::clone(&members.published.received));
+    let relay = Arc::clone(&members.station.relay);
+    let received = Arc::clone(&members.published.received);
+    let mut beats = Beats::new(link.clone(), relay, received);
     let mut seen = members.published.seen.subscribe();
     let mut told: Option<Assignment> = None;
     let mut ticks = interval(HEARTBEAT);
@@ -130,13 +141,16 @@ async fn control(members: &Members, mut send: Send, mut recv: Recv) -> Result<()
         told = assignment;
         tokio::select! {
             message = recv.message::<Control>() => {
-                if let Some(Body::Heartbeat(beat)) = message?.body {
-                    beats.heard(&beat);
+                if let Some(Body::Assigned(assigned)) = message?.body {
+                    // The driver is gone only when everything stops.
+                    let _ = members.tell.send(Happened::Told(assigned.into())).await;
                 }
             }
+            beat = beats.hear() => {
+                beat?;
+            }
             _ = ticks.tick() => {
-                let term = told.as_ref().map_or(Term::default(), |told| told.term);
-                send.message(&beats.next(term)).await?;
+                beats.send(told.as_ref().map_or(Term::default(), |told| told.term));
             }
             changed = seen.changed() => if changed.is_err() {
                 return Ok(());

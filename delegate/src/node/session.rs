@@ -16,8 +16,8 @@ use crate::{
     NodeName,
     control::{Beats, Opened},
     link::{
-        Endpoint, Kind, Link, LinkError, Recv, Send, StreamError,
-        wire::{Complaint, Control, Hello, PROTOCOL, Place, control::Body},
+        Closed, Endpoint, Kind, Link, LinkError, Recv, Send, StreamError,
+        wire::{Assigned, Complaint, Control, Hello, PROTOCOL, Place, control::Body},
     },
     machine::{Assignment, HEARTBEAT, Term},
     relay::{Lineage, Relay},
@@ -94,6 +94,8 @@ enum Ended {
     Link(#[from] LinkError),
     #[error(transparent)]
     Stream(#[from] StreamError),
+    #[error(transparent)]
+    Closed(#[from] Closed),
     #[error("no answer to the hello")]
     NoWelcome,
     #[error("it speaks link protocol {0}, this node {PROTOCOL}; run releases that meet")]
@@ -126,24 +128,22 @@ async fn speak_with_hub(
     } = hello(config, &link).await?;
     config.relay.name_lineage(Lineage(welcome.lineage));
     let (complain, mut complaints) = mpsc::channel(COMPLAINTS_MAX);
+    let mut beats = config.beats(&link);
     report.tell(HubSays::Up { link, complain }).await;
-    let mut beats = Beats::new(Arc::clone(&config.relay), Arc::clone(&config.published.received));
     let mut ticks = ticks();
     loop {
         tokio::select! {
-            message = recv.message::<Control>() => match message?.body {
-                Some(Body::Assigned(assigned)) => {
+            message = recv.message::<Control>() => {
+                if let Some(Body::Assigned(assigned)) = message?.body {
                     report.tell(HubSays::Assigned(assigned.into())).await;
                 }
-                Some(Body::Heartbeat(beat)) => {
-                    beats.heard(&beat);
-                    let head = position(beat.at);
-                    report.tell(HubSays::Heard { head }).await;
-                }
-                Some(Body::Hello(_) | Body::Welcome(_) | Body::Complaint(_)) | None => {}
-            },
+            }
+            beat = beats.hear() => {
+                let head = position(beat?.at);
+                report.tell(HubSays::Heard { head }).await;
+            }
             Some(term) = complaints.recv() => send.message(&complaint(term)).await?,
-            _ = ticks.tick() => send.message(&beats.next(config.term())).await?,
+            _ = ticks.tick() => beats.send(config.term()),
         }
     }
 }
@@ -172,23 +172,35 @@ async fn speak_with_delegate(
     let Opened {
         mut send, mut recv, ..
     } = hello(config, &link).await?;
+    let mut beats = config.beats(&link);
+    let mut seen = config.published.seen.subscribe();
+    let mut told = config.term().get();
     report.tell(DelegateSays::Up(link)).await;
-    let mut beats = Beats::new(Arc::clone(&config.relay), Arc::clone(&config.published.received));
     let mut ticks = ticks();
     loop {
         tokio::select! {
-            message = recv.message::<Control>() => match message?.body {
-                Some(Body::Assigned(assigned)) => {
+            message = recv.message::<Control>() => {
+                if let Some(Body::Assigned(assigned)) = message?.body {
                     report.tell(DelegateSays::Told(assigned.into())).await;
                 }
-                Some(Body::Heartbeat(beat)) => {
-                    beats.heard(&beat);
-                    let (position, received) = (position(beat.at), beat.received);
-                    report.tell(DelegateSays::Heard { position, received }).await;
+            }
+            beat = beats.hear() => {
+                let beat = beat?;
+                let (position, received) = (position(beat.at), beat.received);
+                report.tell(DelegateSays::Heard { position, received }).await;
+            }
+            changed = seen.changed() => {
+                if changed.is_err() {
+                    return Err(StreamError::Ended.into());
                 }
-                Some(Body::Hello(_) | Body::Welcome(_) | Body::Complaint(_)) | None => {}
-            },
-            _ = ticks.tick() => send.message(&beats.next(config.term())).await?,
+                // A delegate that is cut off from its hub hears from its members who took over.
+                let assigned = seen.borrow_and_update().assignment.as_ref().map(Assigned::from);
+                if let Some(assigned) = assigned && assigned.term > told {
+                    told = assigned.term;
+                    send.message(&Control::from(Body::Assigned(assigned))).await?;
+                }
+            }
+            _ = ticks.tick() => beats.send(config.term()),
         }
     }
 }
@@ -235,6 +247,11 @@ impl SessionConfig {
                 .and_then(Assignment::delegate_name)
                 .map(Into::into),
         }
+    }
+
+    fn beats(&self, link: &Link) -> Beats {
+        let received = Arc::clone(&self.published.received);
+        Beats::new(link.clone(), Arc::clone(&self.relay), received)
     }
 
     fn term(&self) -> Term {

@@ -11,6 +11,9 @@ use serde::Serialize;
 
 use crate::{Engine, Mode};
 
+/// How often it is logged that the home does not answer: probes go on ten times a second.
+const TOLD_AGAIN: Duration = Duration::from_secs(10);
+
 /// A gateway's state, for `/status.json`.
 #[derive(Clone, Debug, Serialize)]
 pub struct EngineStatus {
@@ -137,6 +140,8 @@ pub(crate) struct Leadership {
     confirmed: Mutex<Option<Instant>>,
     started: Instant,
     error: Mutex<Option<Arc<CallError>>>,
+    /// When a failure was last logged.
+    told: Mutex<Option<Instant>>,
     bootstrap: Mutex<Option<BootstrapProgress>>,
 }
 
@@ -146,6 +151,7 @@ impl Leadership {
             confirmed: Mutex::new(None),
             started: Instant::now(),
             error: Mutex::new(None),
+            told: Mutex::new(None),
             bootstrap: Mutex::new(None),
         }
     }
@@ -157,11 +163,13 @@ impl Leadership {
 
     pub(crate) fn failed(&self, error: &CallError) {
         let mut last = self.error.lock();
-        if last
-            .as_ref()
-            .is_none_or(|known| known.message != error.message)
-        {
+        let mut told = self.told.lock();
+        let is_first = last.is_none();
+        if told.is_none_or(|at| at.elapsed() >= TOLD_AGAIN) {
+            *told = Some(Instant::now());
             tracing::warn!(error = %error, "the home did not answer a read-index probe");
+        } else if is_first {
+            tracing::debug!(error = %error, "the home did not answer a read-index probe");
         }
         *last = Some(Arc::new(error.clone()));
     }

@@ -120,7 +120,10 @@ impl Home {
             .ask("etcdserverpb.KV/Put", &probe())
             .await
             .context("ask the home for its revision")?;
-        Ok(answer.header.context("an answer without a header")?.revision)
+        Ok(answer
+            .header
+            .context("an answer without a header")?
+            .revision)
     }
 
     /// Writes until most objects stand.

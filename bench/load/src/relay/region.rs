@@ -74,10 +74,10 @@ impl Ground {
     pub(super) async fn hub(&self, name: &str, home: SocketAddr) -> anyhow::Result<Process> {
         let me = node_name("us", name);
         let [listen, admin] = ports::free::<2>()?;
-        let rest = format!(
-            "[home]\nendpoints = [\"http://{home}\"]\n\n[hub]\nlisten = \"{listen}\"\n\n"
-        );
-        self.run(&me, true, &rest, "", [listen, listen, admin]).await
+        let rest =
+            format!("[home]\nendpoints = [\"http://{home}\"]\n\n[hub]\nlisten = \"{listen}\"\n\n");
+        self.run(&me, true, &rest, "", [listen, listen, admin])
+            .await
     }
 
     /// A node of `region` that reaches its hub at `hub`, ready.
@@ -188,7 +188,9 @@ impl Process {
     /// Whence it takes the log.
     pub(super) async fn source(&self) -> anyhow::Result<String> {
         let link = self.link().await?;
-        let source = link["source"].as_str().context("a status without a source")?;
+        let source = link["source"]
+            .as_str()
+            .context("a status without a source")?;
         Ok(source.to_owned())
     }
 }
@@ -229,7 +231,11 @@ pub(super) async fn settle(processes: &[Process], inside: Option<&Inside>) -> an
                 elsewhere.push(format!("process {n} at {source}"));
             }
         }
-        for (n, status) in inside.iter().flat_map(|inside| inside.statuses()).enumerate() {
+        for (n, status) in inside
+            .iter()
+            .flat_map(|inside| inside.statuses())
+            .enumerate()
+        {
             if status.source != "delegate" {
                 elsewhere.push(format!("node {n} at {}", status.source));
             }

@@ -4,10 +4,12 @@ use std::{
     collections::BTreeMap,
     fmt::Display,
     process::Command,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use anyhow::Context;
+use tokio::runtime::Runtime;
 
 use super::{
     Options,
@@ -45,7 +47,9 @@ impl Stage {
         start: Instant,
     ) -> anyhow::Result<Self> {
         let mut named = tempfile::Builder::new();
-        named.prefix("meridian-bench-relay-").disable_cleanup(options.keep);
+        named
+            .prefix("meridian-bench-relay-")
+            .disable_cleanup(options.keep);
         let folder = match &options.dir {
             Some(dir) => named.tempdir_in(dir),
             None => named.tempdir(),
@@ -78,15 +82,18 @@ impl Stage {
     /// A line of the details, which is also said at once.
     pub(super) fn note(&mut self, section: &str, who: &str, what: &str, value: impl Display) {
         self.say(format_args!("  {section} · {who} · {what}: {value}"));
-        let line = [section.to_owned(), who.to_owned(), what.to_owned(), value.to_string()];
+        let line = [
+            section.to_owned(),
+            who.to_owned(),
+            what.to_owned(),
+            value.to_string(),
+        ];
         self.details.push(line);
     }
 
     /// The details without their head.
     pub(super) fn details_json(&self) -> Vec<serde_json::Value> {
-        let line = |[section, who, what, value]: &Line| {
-            serde_json::json!({"section": section, "who": who, "what": what, "value": value})
-        };
+        let line = |[section, who, what, value]: &Line| serde_json::json!({"section": section, "who": who, "what": what, "value": value});
         self.details.iter().skip(1).map(line).collect()
     }
 
@@ -96,10 +103,33 @@ impl Stage {
     }
 }
 
+/// A runtime that can be dropped inside another.
+pub(super) struct Background(Option<Runtime>);
+
+impl Background {
+    /// Of its own, so that a busy runtime of the nodes delays no emulator of TCP.
+    pub(super) fn start() -> anyhow::Result<Self> {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        Ok(Self(Some(builder.worker_threads(1).enable_all().build()?)))
+    }
+
+    pub(super) fn runtime(&self) -> &Runtime {
+        self.0.as_ref().expect("taken by drop alone")
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
 /// Waits until all of them have seen the last of what was written; how long that took, or none if it
 /// did not come.
 pub(super) async fn seen_by<'a>(
-    watchers: impl IntoIterator<Item = &'a Times>,
+    watchers: impl IntoIterator<Item = &'a Arc<Times>>,
     written: &Written,
 ) -> Option<Duration> {
     let start = Instant::now();
@@ -130,8 +160,13 @@ pub(super) fn versions(bins: &Binaries, into: &mut BTreeMap<String, String>) {
     for (name, path) in [("etcd", &bins.etcd), ("meridian", &bins.meridian)] {
         let output = Command::new(path).arg("--version").output();
         let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
-        let first = text.ok().and_then(|text| text.lines().next().map(str::to_owned));
-        into.insert(name.to_owned(), first.unwrap_or_else(|| "does not run".to_owned()));
+        let first = text
+            .ok()
+            .and_then(|text| text.lines().next().map(str::to_owned));
+        into.insert(
+            name.to_owned(),
+            first.unwrap_or_else(|| "does not run".to_owned()),
+        );
     }
     into.insert("bench".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
 }

@@ -4,7 +4,6 @@
 //! revision and compared afterwards, so watching costs two atomic writes.
 
 use std::{
-    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicI64, AtomicU64, Ordering},
@@ -14,6 +13,7 @@ use std::{
 
 use serde::Serialize;
 
+use super::home::Written;
 use crate::outcome::{Latency, Recorder};
 
 /// Times of one kind, by revision: nanoseconds since the origin, zero if not seen.
@@ -58,6 +58,11 @@ impl Times {
     fn slot(&self, revision: i64) -> Option<&AtomicU64> {
         let index = usize::try_from(revision - self.base).ok()?;
         self.slots.get(index)
+    }
+
+    /// How long ago, if it was seen.
+    pub(super) fn since(&self, revision: i64) -> Option<Duration> {
+        Some(self.origin.elapsed().saturating_sub(self.at(revision)?))
     }
 
     /// When, since the origin.
@@ -105,17 +110,16 @@ impl Timeline {
         Arc::new(Times::new(origin, base, self.capacity))
     }
 
-    /// How late these watchers saw the revisions after `from` up to `to`.
+    /// How late these watchers saw what was written.
     pub(super) fn lateness<'a>(
         &self,
         watchers: impl IntoIterator<Item = &'a Arc<Times>>,
-        from: i64,
-        to: i64,
+        written: &Written,
     ) -> Lateness {
         let (recorder, mut missing, mut again) = (Recorder::default(), 0, 0);
         for watcher in watchers {
             again += watcher.again.load(Ordering::Relaxed);
-            for revision in from + 1..=to {
+            for revision in written.from + 1..=written.to {
                 match (self.committed.at(revision), watcher.at(revision)) {
                     (Some(committed), Some(seen)) => {
                         recorder.success(seen.saturating_sub(committed), 0);
@@ -134,9 +138,9 @@ impl Timeline {
     }
 
     /// How much later `second` saw each revision than `first`; sooner counts as zero.
-    pub(super) fn behind(first: &Times, second: &Times, from: i64, to: i64) -> Latency {
+    pub(super) fn behind(first: &Times, second: &Times, written: &Written) -> Latency {
         let recorder = Recorder::default();
-        for revision in from + 1..=to {
+        for revision in written.from + 1..=written.to {
             if let Some((first, second)) = first.at(revision).zip(second.at(revision)) {
                 recorder.success(second.saturating_sub(first), 0);
             }
@@ -144,9 +148,6 @@ impl Timeline {
         recorder.finish(Duration::from_secs(1)).latency
     }
 }
-
-/// The p99 of groups of watchers by name, for the details.
-pub(super) type ByGroup = BTreeMap<&'static str, Lateness>;
 
 #[cfg(test)]
 mod tests;

@@ -51,7 +51,9 @@ impl GrpcWatch {
         let connection = Connection::open(endpoint).await?;
         let mut caller = connection.caller("etcdserverpb.Watch/Watch");
         let (response, mut request) = caller.start().await.context("open a watch stream")?;
-        request.send_data(create(), false).context("ask for a watcher")?;
+        request
+            .send_data(create(), false)
+            .context("ask for a watcher")?;
         let (told, created) = tokio::sync::oneshot::channel();
         let (noting, mut told) = (Arc::clone(&times), Some(told));
         let mut reader = JoinSet::new();
@@ -71,7 +73,9 @@ impl GrpcWatch {
             }
         });
         let created = timeout(CREATED, created).await;
-        created.context("a watcher was not created")?.context("a watch stream ended")?;
+        created
+            .context("a watcher was not created")?
+            .context("a watch stream ended")?;
         Ok(Self {
             times,
             _connection: connection,

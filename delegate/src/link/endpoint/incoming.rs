@@ -62,6 +62,16 @@ pub(super) async fn run(
         };
         tasks.spawn("handshake", crate::until(token.clone(), handshake));
     }
+    close(endpoint).await;
+}
+
+/// Closes every link of an endpoint once `token` is cancelled.
+pub(super) async fn close_at(endpoint: quinn::Endpoint, token: CancellationToken) {
+    token.cancelled().await;
+    close(endpoint).await;
+}
+
+async fn close(endpoint: quinn::Endpoint) {
     endpoint.close(VarInt::from_u32(0), b"the node is stopping");
     // What is sent on closing must leave; the caller's deadline bounds this.
     endpoint.wait_idle().await;

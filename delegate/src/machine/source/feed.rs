@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use meridian_keyspace::Revision;
 
-use super::{ANSWER_LATE, FALLBACK_AFTER, LAG_LATE, PROGRESS_LATE, Source};
+use super::{
+    ANSWER_LATE, FALLBACK_AFTER, HUB_PROGRESS_LATE, LAG_LATE, PROGRESS_LATE, Source,
+};
 use crate::{NodeName, machine::head::HeadHistory};
 
 #[derive(Debug)]
@@ -183,7 +185,11 @@ impl Feed {
     }
 
     pub(super) fn stands_still(&self, now: Duration) -> bool {
-        self.lags(now) && now.saturating_sub(self.progress) >= PROGRESS_LATE
+        let late = match self.source {
+            Source::Hub => HUB_PROGRESS_LATE,
+            Source::Delegate(_) | Source::None => PROGRESS_LATE,
+        };
+        self.lags(now) && now.saturating_sub(self.progress) >= late
     }
 
     pub(super) fn forgive(&mut self, forgive: impl Fn(&mut Duration)) {

@@ -12,7 +12,12 @@ fn what_was_not_seen_or_seen_twice_is_counted() {
     for revision in [11, 13, 13] {
         watcher.saw(revision);
     }
-    let seen = timeline.lateness([&watcher], 10, 13);
+    let written = Written {
+        from: 10,
+        to: 13,
+        seconds: 1.0,
+    };
+    let seen = timeline.lateness([&watcher], &written);
     assert_eq!((seen.missing, seen.again, watcher.highest()), (1, 1, 13));
 }
 
