@@ -204,6 +204,9 @@ impl Pump {
         }
         while !fresh.is_empty() {
             let rest = fresh.split_off(batch_commits(&fresh));
+            if self.relay.take_join() {
+                self.encoder.restart();
+            }
             let batch = self.encoder.encode(&fresh);
             if batch.raw_len() > READABLE_BYTES_MAX {
                 let bytes = batch.raw_len();

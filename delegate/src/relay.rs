@@ -81,6 +81,8 @@ struct State {
     hot: Hot,
     raw_bytes: u64,
     coded_bytes: u64,
+    /// A reader waits for a group to begin.
+    join_wanted: bool,
 }
 
 /// What a relay holds, for status.
@@ -106,6 +108,7 @@ impl Relay {
                 hot: Hot::default(),
                 raw_bytes: 0,
                 coded_bytes: 0,
+                join_wanted: false,
             }),
             changed: watch::Sender::new(0),
         })
@@ -229,6 +232,26 @@ impl Relay {
             filling: state.filling,
             cursor: state.window.seek(from, have)?,
         })
+    }
+
+    /// A place at the end, for a reader that has all there is but no context to go on decoding with,
+    /// and the wish that the next batch begins a group; none if there is more than the reader has.
+    /// Whoever codes the log here looks for the wish with [`Relay::take_join`].
+    pub(crate) fn join(&self, due: Revision) -> Option<Place> {
+        let mut state = self.state.lock();
+        let at_end = state.window.at()?.revision.next() == due;
+        let tail = state.window.tail().filter(|_| at_end)?;
+        let cursor = state.window.seek(due, Some(tail)).ok()?;
+        state.join_wanted = true;
+        Some(Place {
+            filling: state.filling,
+            cursor,
+        })
+    }
+
+    /// Whether somebody wishes that the next batch begins a group; the wish is fulfilled by that.
+    pub(crate) fn take_join(&self) -> bool {
+        std::mem::take(&mut self.state.lock().join_wanted)
     }
 
     /// Reads on from a place: about `bytes_max` of batches into `into`, one at least if there is any.

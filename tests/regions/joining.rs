@@ -124,33 +124,63 @@ async fn the_tail_flows_beside_a_snapshot() -> Result<()> {
 /// The least window there is: 8 MiB.
 const WINDOW_BYTES: u64 = 8 << 20;
 
-/// Watchers of the node that was away see every revision: it asks the home for what the window has lost.
+/// Watchers of the node that was away see every revision: what the window has lost is still in a
+/// relay's history, or in the home's.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_behind_the_window_takes_a_snapshot_and_misses_nothing() -> Result<()> {
+async fn a_node_behind_the_window_misses_nothing() -> Result<()> {
     let _machine = alone().await;
     let plan = RegionsPlan::of(&[("eu", 2)])?.window(WINDOW_BYTES);
     let regions = Regions::start(&plan).await?;
     let (followers, from) = follow(&regions).await?;
-    let delegate = regions.settled("eu").await?;
-    let member = regions.member("eu").await?;
-    // Off from everything: hubs and neighbours.
-    regions.nodes[member].gate_wan(Gate::Cut);
-    regions.part(delegate, member);
-    // 24 MB of values: 18 MB coded, more than twice the window.
-    fill(&regions, &format!("{PREFIX}big/"), 600).await?;
-    let far_on = mark(&regions).await?;
-    regions.reaches(delegate, far_on, STUCK).await?;
+    let (delegate, member, far_on) = fall_behind(&regions).await?;
     regions.nodes[member].gate_wan(Gate::Open);
     regions.rejoin(delegate, member);
     regions.reaches(member, far_on, STUCK).await?;
-    let log = regions.nodes[member].machine.log();
-    ensure!(
-        log.contains("snapshot"),
-        "it does not say that it took a snapshot:\n{log}"
-    );
     regions.settled("eu").await?;
     judge(&regions, followers, from).await?;
     Ok(())
+}
+
+/// Where nobody has what it missed any more, it takes a snapshot and is equal again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_behind_all_history_takes_a_snapshot() -> Result<()> {
+    let _machine = alone().await;
+    let plan = RegionsPlan::of(&[("eu", 2)])?.window(WINDOW_BYTES);
+    let mut regions = Regions::start(&plan).await?;
+    let (delegate, member, far_on) = fall_behind(&regions).await?;
+    // The hub forgets its history with its process, and the home compacts its own.
+    let compact = CompactionRequest {
+        revision: far_on,
+        physical: false,
+    };
+    regions.home()?.compact(compact).await?;
+    regions.hubs[0].machine.kill();
+    regions.hubs[0].machine.launch()?;
+    regions.hubs[0].machine.ready().await?;
+    regions.nodes[member].gate_wan(Gate::Open);
+    regions.reaches(member, far_on, STUCK).await?;
+    let log = regions.nodes[member].machine.log();
+    ensure!(
+        log.contains("rebuilding the replica from a snapshot"),
+        "it does not say that it took a snapshot:\n{log}"
+    );
+    regions.rejoin(delegate, member);
+    compare_replicas(&regions, STUCK).await?;
+    Ok(())
+}
+
+/// Cuts a member off from hubs and neighbours while more is written than twice the window; the
+/// delegate, that member, and the revision the delegate has then.
+async fn fall_behind(regions: &Regions) -> Result<(usize, usize, i64)> {
+    let delegate = regions.settled("eu").await?;
+    let member = regions.member("eu").await?;
+    regions.nodes[member].gate_wan(Gate::Cut);
+    regions.part(delegate, member);
+    // 24 MB of values: 18 MB coded, more than twice the window.
+    fill(regions, &format!("{PREFIX}big/"), 600).await?;
+    let far_on = mark(regions).await?;
+    regions.reaches(delegate, far_on, STUCK).await?;
+    Ok((delegate, member, far_on))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

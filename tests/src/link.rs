@@ -7,6 +7,7 @@ mod hub;
 mod machine;
 mod node;
 mod status;
+mod udp;
 
 pub use hub::{Hub, HubPlan};
 pub use machine::Machine;

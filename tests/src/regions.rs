@@ -263,15 +263,24 @@ impl Regions {
     /// Parts nodes `one` and `other`: neither hears the other as its delegate.
     pub fn part(&self, one: usize, other: usize) {
         let (one, other) = (&self.nodes[one], &self.nodes[other]);
-        one.lan.sever(other.listen);
-        other.lan.sever(one.listen);
+        for address in other.machine.udp_addresses() {
+            one.lan.sever(address);
+        }
+        for address in one.machine.udp_addresses() {
+            other.lan.sever(address);
+        }
     }
 
     /// Lets them hear each other again.
     pub fn rejoin(&self, one: usize, other: usize) {
         let (one, other) = (&self.nodes[one], &self.nodes[other]);
-        one.lan.rejoin(other.listen);
-        other.lan.rejoin(one.listen);
+        // A process that was started anew meanwhile has other ports, which nobody has severed.
+        for address in other.machine.udp_addresses() {
+            one.lan.rejoin(address);
+        }
+        for address in one.machine.udp_addresses() {
+            other.lan.rejoin(address);
+        }
     }
 
     /// What the hubs have sent to `region` over the WAN so far, and it to them.

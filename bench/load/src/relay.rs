@@ -74,7 +74,7 @@ pub struct Options {
     /// Objects that are rewritten.
     #[arg(long, default_value_t = 1_000)]
     pub objects: usize,
-    /// How long each measurement takes; 10 s if not given, 5 s with --quick.
+    /// How long each measurement takes; 10 s if not given, 3 s with --quick.
     #[arg(long, value_parser = humantime::parse_duration)]
     pub duration: Option<Duration>,
     /// Subscribers of the crowd.
@@ -108,8 +108,13 @@ impl Options {
 
     /// How long each measurement takes.
     fn duration(&self) -> Duration {
-        let seconds = if self.quick { 5 } else { 10 };
+        let seconds = if self.quick { 3 } else { 10 };
         self.duration.unwrap_or(Duration::from_secs(seconds))
+    }
+
+    /// Warm-up before a measurement, burst and silence after it.
+    fn pause(&self) -> Duration {
+        Duration::from_secs(if self.quick { 1 } else { 3 })
     }
 
     /// How many consumers, one after the other.

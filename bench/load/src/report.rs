@@ -40,8 +40,8 @@ pub enum Goal<'a> {
     },
     /// At most this number, in the row's unit.
     AtMost(f64),
-    /// Nothing: the number is shown beside its peers.
-    Shown,
+    /// Nothing: the number is shown beside this peer's.
+    Beside(&'a str),
 }
 
 impl Row {
@@ -57,17 +57,17 @@ impl Row {
             .into_iter()
             .filter_map(|(name, value)| Some((name.to_owned(), value?)))
             .collect();
+        let times = |peer| ours.zip(peers.get(peer)).map(|(ours, peer)| ours / peer);
         let (ratio, limit, goal) = match goal {
             Goal::TimesPeer { peer, factor } => {
-                let ratio = ours.zip(peers.get(peer)).map(|(ours, peer)| ours / peer);
                 let goal = format!("≤ {} × {peer}", number(factor));
-                (ratio, Some(factor), goal)
+                (times(peer), Some(factor), goal)
             }
             Goal::AtMost(limit) => {
                 let goal = format!("≤ {} {unit}", number(limit));
                 (ours, Some(limit), goal.trim_end().to_owned())
             }
-            Goal::Shown => (None, None, "-".to_owned()),
+            Goal::Beside(peer) => (times(peer), None, "-".to_owned()),
         };
         let holds = ratio.zip(limit).map(|(ratio, limit)| ratio <= limit);
         Self {

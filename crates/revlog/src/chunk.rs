@@ -21,7 +21,7 @@ use crate::{
 
 /// What to aim at with the records of one chunk, before coding: what is lost by an interruption, and
 /// 8 ms of a link of 1 Gbit/s even if nothing can be compressed.
-pub const CHUNK_RAW_BYTES: usize = 1 << 20;
+pub const CHUNK_RAW_BYTES: usize = 256 << 10;
 
 /// Fast: a snapshot is coded anew for each joiner, beside the relay's other work (decision 0006).
 const LEVEL: i32 = 1;

@@ -42,8 +42,9 @@ fn a_window_that_moved_on_is_told_from_one_that_was_filled_anew() {
     let relay = Relay::new(1 << 10);
     relay.position(Lineage(1), at(10));
     let mut encoder = encoder(1, 1);
-    let first = batches(&mut encoder, 11..=12);
-    first.into_iter().for_each(|batch| drop(relay.push(batch, None)));
+    for batch in batches(&mut encoder, 11..=12) {
+        relay.push(batch, None).unwrap();
+    }
     let mut place = relay.seek(rev(11), None).unwrap();
     for batch in batches(&mut encoder, 13..=60) {
         relay.push(batch, None).unwrap();

@@ -170,6 +170,8 @@ fn subscribed(station: &Station) -> Subscribed {
 /// Where the next batches come from.
 enum Tier<'s> {
     Window(Place),
+    /// The window's end, by a reader that can begin to decode only where a group begins.
+    Join(Place),
     History(History<'s>),
 }
 
@@ -183,7 +185,7 @@ async fn deliver(station: &Station, send: &mut Send, wanted: &Wanted) -> Result<
     loop {
         changes.mark_unchanged();
         match &mut tier {
-            Tier::Window(place) => match relay.read(place, STEP_BYTES, &mut batches) {
+            Tier::Window(place) | Tier::Join(place) => match relay.read(place, STEP_BYTES, &mut batches) {
                 Ok(()) if batches.is_empty() => {
                     if changes.changed().await.is_err() {
                         return Ok(());
@@ -208,20 +210,48 @@ async fn deliver(station: &Station, send: &mut Send, wanted: &Wanted) -> Result<
         if relay.filling() != wanted.filling {
             return Err(Ended::Anew);
         }
+        if let Tier::Join(joined) = &tier {
+            let begins = batches.first().is_some_and(|first| first.start().is_some());
+            let joined = joined.clone();
+            if !begins {
+                // It was being coded while the wish was made: send the group from its start.
+                batches.clear();
+                tier = place_behind(station, wanted, due, None)?;
+                continue;
+            }
+            tier = Tier::Window(joined);
+        }
         if let Some(last) = batches.last() {
             due = due.max(last.last().next());
         }
         let mut chunks: Vec<Bytes> = batches.drain(..).map(|batch| batch.frame().clone()).collect();
         send.chunks(&mut chunks).await?;
         if let Tier::History(_) = tier
-            && let Ok(place) = relay.seek(due, None)
+            && relay.seek(due, None).is_ok()
         {
-            tier = Tier::Window(place);
+            tier = self::place(station, wanted, due, None)?;
         }
     }
 }
 
 fn place<'s>(
+    station: &'s Station,
+    wanted: &Wanted,
+    due: Revision,
+    have: Option<(GroupId, u32)>,
+) -> Result<Tier<'s>, Ended> {
+    // Only where the log is coded can a group be made to begin.
+    if station.home.is_some()
+        && have.is_none()
+        && let Some(place) = station.relay.join(due)
+        && place.filling() == wanted.filling
+    {
+        return Ok(Tier::Join(place));
+    }
+    place_behind(station, wanted, due, have)
+}
+
+fn place_behind<'s>(
     station: &'s Station,
     wanted: &Wanted,
     due: Revision,

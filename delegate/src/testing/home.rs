@@ -75,13 +75,15 @@ impl LogHome {
     /// Commits so many revisions.
     pub(crate) fn write(&self, count: i64) {
         for _ in 0..count {
-            self.commit(commit(*self.head.borrow() + 1));
+            let next = *self.head.borrow() + 1;
+            self.commit(commit(next));
         }
     }
 
     pub(crate) fn commit(&self, commit: Commit) {
         let revision = commit.revision.get();
-        assert_eq!(revision, *self.head.borrow() + 1);
+        let head = *self.head.borrow();
+        assert_eq!(revision, head + 1);
         self.commits.lock().push(commit);
         self.head.send_replace(revision);
     }

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::LinkStatus;
+use super::{LinkStatus, udp};
 use crate::{
     gateway::binary,
     plain_http, ports,
@@ -119,6 +119,12 @@ impl Machine {
         self.process
             .as_ref()
             .with_context(|| format!("{} does not run", self.name))
+    }
+
+    /// Where its datagrams come from on loopback: the port that it serves on and the one that it dials
+    /// from. None when it does not run.
+    pub fn udp_addresses(&self) -> Vec<SocketAddr> {
+        self.id().map(udp::addresses_of).unwrap_or_default()
     }
 
     /// Its process id.

@@ -230,9 +230,9 @@ impl Proxy {
                 free_at = free_at.max(Instant::now()) + share;
                 sleep_until(free_at.into()).await;
             }
-            if !chunk.held.is_zero() {
-                sleep_until((Instant::now() + chunk.held).into()).await;
-            }
+            // What is lost is sent again at once, whatever else was: two losses of one flight cost one
+            // round trip, not two.
+            sleep_until((chunk.due + chunk.held).into()).await;
             self.counters[way].delivered(segments(chunk.bytes.len()), chunk.bytes.len());
             if to.write_all(&chunk.bytes).await.is_err() {
                 return;

@@ -32,20 +32,16 @@ pub(super) const ROUND_TRIP: Duration = Duration::from_millis(80);
 const P99_MS_MAX: f64 = 55.0;
 /// One copy times compression.
 const BYTES_FACTOR: f64 = 1.0 / 40.0;
+/// With so many consumers.
+const BYTES_CONSUMERS: usize = 10;
 /// More processes than this do not fit: direct watches then.
 const PROXIES_MAX: usize = 10;
 /// Of our members, how many are processes: the delegate and one member.
 const PROCESSES_MAX: usize = 2;
-/// Before every measurement.
-const WARM_UP: Duration = Duration::from_secs(2);
 /// After a burst, for the last acknowledgements.
 const SETTLES: Duration = Duration::from_secs(1);
-/// How long an unwritten wire is listened to.
-const IDLE: Duration = Duration::from_secs(2);
 /// Puts in flight of the burst.
 const BURST_IN_FLIGHT: usize = 64;
-/// How long the burst takes.
-const BURST: Duration = Duration::from_secs(3);
 
 /// What we are compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -180,7 +176,10 @@ async fn drive(
     meters: Meters<'_>,
 ) -> anyhow::Result<Outcome> {
     let (rate, duration) = (stage.options.rate, stage.options.duration());
-    let warm = stage.home.paced(timeline, rate, WARM_UP).await?;
+    let warm = stage
+        .home
+        .paced(timeline, rate, stage.options.pause())
+        .await?;
     seen_by(watchers.all(), &warm)
         .await
         .context("the warm-up does not arrive")?;
@@ -190,12 +189,15 @@ async fn drive(
     seen_by(watchers.all(), &written).await;
     let after = meters.read()?;
 
-    let burst = stage.home.burst(timeline, BURST_IN_FLIGHT, BURST).await?;
+    let burst = stage
+        .home
+        .burst(timeline, BURST_IN_FLIGHT, stage.options.pause())
+        .await?;
     seen_by(watchers.all(), &burst).await;
     let last = meters.read()?;
     tokio::time::sleep(SETTLES).await;
     let quiet = meters.read()?;
-    tokio::time::sleep(IDLE).await;
+    tokio::time::sleep(stage.options.pause()).await;
     let listened = meters.read()?;
 
     let revisions = written.revisions();
@@ -398,10 +400,12 @@ fn report_rows(report: &mut Report, all: &[Compared]) {
             Row::new(metric, unit, Some(of(ours)), peers, goal)
         };
         for (peer, _) in peers {
-            // With fewer consumers there are fewer copies to save.
-            let goal = Goal::TimesPeer {
-                peer: peer.name(),
-                factor: BYTES_FACTOR * 10.0 / *consumers as f64,
+            let goal = match (peer, *consumers) {
+                (Peer::Proxies, BYTES_CONSUMERS) => Goal::TimesPeer {
+                    peer: peer.name(),
+                    factor: BYTES_FACTOR,
+                },
+                (Peer::Proxies | Peer::Watches, _) => Goal::Beside(peer.name()),
             };
             let row = row("WAN bytes per revision", "B", &Outcome::wire_bytes, goal);
             report.rows.push(row);

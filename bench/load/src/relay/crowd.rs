@@ -37,7 +37,6 @@ const BEHIND_MS_MAX: f64 = 1_000.0;
 const LINKS_PER_PORT: usize = 100;
 /// Handshakes at a time.
 const HANDSHAKES: usize = 20;
-const WARM_UP: Duration = Duration::from_secs(2);
 /// For everybody to have the last revision.
 const DRAIN: Duration = Duration::from_secs(20);
 /// Between two looks.
@@ -93,7 +92,10 @@ pub(super) async fn measure(stage: &mut Stage, report: &mut Report) -> anyhow::R
     );
 
     let rate = stage.options.rate;
-    let warm = stage.home.paced(&timeline, rate, WARM_UP).await?;
+    let warm = stage
+        .home
+        .paced(&timeline, rate, stage.options.pause())
+        .await?;
     crowd.all_at(warm.to).await;
     crowd.begin();
     let (relay, at_hub, own) = (delegate[0].id().cpu()?, hub.id().cpu()?, own_cpu()?);

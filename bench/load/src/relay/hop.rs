@@ -3,8 +3,6 @@
 //! Both are nodes inside this process, so what they do with a batch and on which cores is the same; hub and delegate
 //! are processes. The difference is taken revision by revision.
 
-use std::time::Duration;
-
 use super::{
     region::settle,
     stage::{Stage, ms, seen_by},
@@ -17,7 +15,6 @@ use crate::report::{Goal, Report, Row};
 const ADDED_MS_MAX: f64 = 1.0;
 /// Below it, no batch waits for another.
 const SLOW_RATE: f64 = 100.0;
-const WARM_UP: Duration = Duration::from_secs(2);
 
 pub(super) async fn measure(stage: &mut Stage, report: &mut Report) -> anyhow::Result<()> {
     let hub = stage.ground.hub("hub-hop", stage.home.client()).await?;
@@ -31,7 +28,10 @@ pub(super) async fn measure(stage: &mut Stage, report: &mut Report) -> anyhow::R
     settle(&delegate, Some(&member)).await?;
     let times = || feeds.iter().map(|feed| &feed.times);
     for rate in [stage.options.rate, SLOW_RATE] {
-        let warm = stage.home.paced(&timeline, rate, WARM_UP).await?;
+        let warm = stage
+            .home
+            .paced(&timeline, rate, stage.options.pause())
+            .await?;
         seen_by(times(), &warm).await;
         let duration = stage.options.duration();
         let written = stage.home.paced(&timeline, rate, duration).await?;

@@ -45,7 +45,7 @@ const ROUND_TRIPS: [u64; 3] = [1, 80, 220];
 /// Shares of packets that are lost.
 const LOSSES: [f64; 3] = [0.0, 0.001, 0.01];
 /// Connections stand and windows have grown after this.
-const WARM_UP: Duration = Duration::from_secs(1);
+const STANDS: Duration = Duration::from_secs(1);
 /// To connect.
 const CONNECTED: Duration = Duration::from_secs(10);
 /// Batches between the encoder and the wire: four seconds.
@@ -86,11 +86,12 @@ pub(super) async fn measure(stage: &mut Stage, report: &mut Report) -> anyhow::R
             ];
             for (quantile, quic, tcp) in rows {
                 let metric = format!("log over QUIC, {where_}, {quantile}");
-                let peers = [(Carrier::TlsOverTcp.name(), Some(tcp / 1e3))];
+                let tcp_name = Carrier::TlsOverTcp.name();
+                let peers = [(tcp_name, Some(tcp / 1e3))];
                 let ours = Some(quic / 1e3);
                 report
                     .rows
-                    .push(Row::new(metric, "ms", ours, peers, Goal::Shown));
+                    .push(Row::new(metric, "ms", ours, peers, Goal::Beside(tcp_name)));
             }
         }
     }
@@ -105,10 +106,7 @@ async fn carried(
 ) -> anyhow::Result<Lateness> {
     let (rate, duration) = (stage.options.rate, stage.options.duration() / 2);
     let runtime = Background::start()?;
-    let timeline = Timeline::new(
-        0,
-        (rate * (WARM_UP + duration).as_secs_f64() * 1.1) as usize,
-    );
+    let timeline = Timeline::new(0, (rate * (STANDS + duration).as_secs_f64() * 1.1) as usize);
     let times = timeline.watcher();
     let (batches, arriving) = mpsc::channel(BATCHES_MAX);
     let mut wire = match carrier {
@@ -117,7 +115,7 @@ async fn carried(
     }
     .with_context(|| format!("{}, {where_}", carrier.name()))?;
     let mut log = Log::new(stage.options.objects, batches);
-    let warm = log.write(&timeline, rate, WARM_UP).await?;
+    let warm = log.write(&timeline, rate, STANDS).await?;
     seen_by([&times], &warm)
         .await
         .context("the warm-up does not arrive")?;
