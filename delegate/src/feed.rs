@@ -72,3 +72,6 @@ impl Feed for RelayFeed {
         Ok(commits.boxed())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -234,6 +234,17 @@ impl Relay {
         })
     }
 
+    /// The place right behind what the reader has, if that is known here.
+    pub(crate) fn resume(&self, from: Revision, have: Option<(GroupId, u32)>) -> Option<Place> {
+        let state = self.state.lock();
+        let cursor = state.window.seek(from, Some(have?)).ok()?;
+        let without = state.window.seek(from, None).ok()?;
+        (cursor != without).then_some(Place {
+            filling: state.filling,
+            cursor,
+        })
+    }
+
     /// A place at the end, for a reader that has all there is but no context to go on decoding with,
     /// and the wish that the next batch begins a group; none if there is more than the reader has.
     /// Whoever codes the log here looks for the wish with [`Relay::take_join`].

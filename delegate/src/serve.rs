@@ -117,3 +117,6 @@ impl Drop for Subscription {
         served.bypassing.fetch_sub(u64::from(*bypass), Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -121,6 +121,26 @@ async fn the_tail_flows_beside_a_snapshot() -> Result<()> {
     Ok(())
 }
 
+/// Some hundred kilobytes of snapshot over a bad way: each time within seconds.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_joiner_gets_ready_over_a_bad_way() -> Result<()> {
+    const JOININGS: usize = 4;
+    let _machine = alone().await;
+    let mut regions = Regions::found(&RegionsPlan::of(&[])?).await?;
+    fill(&regions, "big/", 12).await?;
+    let mut plan = regions.plan_of("eu");
+    plan.between = Conditions::half_of(Duration::from_millis(220)).losing(0.01);
+    let node = regions.add_as(&plan)?;
+    for _ in 0..JOININGS {
+        let began = Instant::now();
+        regions.nodes[node].machine.ready().await?;
+        println!("ready after {:?}", began.elapsed());
+        regions.nodes[node].machine.kill();
+        regions.nodes[node].machine.launch()?;
+    }
+    Ok(())
+}
+
 /// The least window there is: 8 MiB.
 const WINDOW_BYTES: u64 = 8 << 20;
 

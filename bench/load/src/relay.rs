@@ -23,6 +23,7 @@ use std::{
 
 use anyhow::ensure;
 use clap::{Args, ValueEnum};
+use meridian_delegate::Congestion;
 
 use crate::{
     fleet::Binaries,
@@ -46,6 +47,36 @@ pub enum Section {
     Crowd,
     /// QUIC against TCP with TLS.
     Transport,
+}
+
+/// A congestion controller of the link, as its configuration names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Controller {
+    /// What TCP uses.
+    Cubic,
+    /// Goes by measured bandwidth and round trip.
+    Bbr,
+    /// The plain one of the QUIC standard.
+    #[value(name = "newreno")]
+    NewReno,
+}
+
+impl Controller {
+    fn congestion(self) -> Congestion {
+        match self {
+            Self::Cubic => Congestion::Cubic,
+            Self::Bbr => Congestion::Bbr,
+            Self::NewReno => Congestion::NewReno,
+        }
+    }
+
+    fn text(self) -> &'static str {
+        match self {
+            Self::Cubic => "cubic",
+            Self::Bbr => "bbr",
+            Self::NewReno => "newreno",
+        }
+    }
 }
 
 /// Options of `meridian-bench relay`.
@@ -80,7 +111,10 @@ pub struct Options {
     /// Subscribers of the crowd.
     #[arg(long, default_value_t = 1_000)]
     pub subscribers: usize,
-    /// Leave the grpc-proxies out: a look at ourselves alone.
+    /// How links find their sending rate, at both ends.
+    #[arg(long, value_enum, default_value = "cubic")]
+    pub congestion: Controller,
+    /// Leave the peers out: a look at ourselves alone.
     #[arg(long)]
     pub no_peers: bool,
     /// etcd's binary; the newest known if not given.

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 use meridian_keyspace::{Commit, Revision};
-use meridian_revlog::{Batch, BatchError, Decoder, FeedError, SeekError};
+use meridian_revlog::{BatchError, Decoder, FeedError, SeekError};
 use tokio::sync::watch;
 
 use super::{Commits, Upstream};
-use crate::relay::{Filling, Lineage, Place, Relay};
+use crate::relay::{Lineage, Place, Relay};
 
 /// Coded bytes taken from the window at a time. Decoded they are some 5 to 20 times that, which is
 /// what one step holds in memory.
@@ -22,6 +22,8 @@ pub(super) struct Reader {
     due: Revision,
     /// The home whose log it reads.
     lineage: Lineage,
+    /// What was at hand ran out before the end: decodes all until it has caught up.
+    decodes_all: bool,
     source: Source,
 }
 
@@ -43,6 +45,7 @@ impl Reader {
             relay,
             upstream,
             due: from,
+            decodes_all: false,
             source: Source::Lost,
         }
     }
@@ -129,14 +132,25 @@ impl Reader {
             return Ok(Some(Vec::new()));
         }
         if batches.is_empty() {
+            self.decodes_all = false;
             return Ok(None);
         }
         let mut commits = Vec::new();
         for batch in &batches {
-            match commits_of(&self.relay, place.filling(), decoder, batch) {
+            let hot = match self.decodes_all {
+                false => self.relay.hot(place.filling(), batch.first()),
+                true => None,
+            };
+            // As it came from the home if that is still at hand, else decoded.
+            let of_batch = match hot {
+                Some(commits) => Ok(commits.to_vec()),
+                None => decoder.decode(batch),
+            };
+            match of_batch {
                 Ok(of_batch) => commits.extend(of_batch),
                 // The last ones came undecoded: go through the group from its start.
-                Err(BatchError::NotAligned) => {
+                Err(BatchError::NotAligned) if !self.decodes_all => {
+                    self.decodes_all = true;
                     self.source = Source::Lost;
                     break;
                 }
@@ -161,18 +175,5 @@ impl Reader {
     async fn changed(&mut self) -> Result<(), FeedError> {
         let gone = |_| FeedError::Unavailable("the relay is stopping".to_owned());
         self.changes.changed().await.map_err(gone)
-    }
-}
-
-/// What a batch holds: as it came from the home if that is still at hand, else decoded.
-fn commits_of(
-    relay: &Relay,
-    filling: Filling,
-    decoder: &mut Decoder,
-    batch: &Batch,
-) -> Result<Vec<Commit>, BatchError> {
-    match relay.hot(filling, batch.first()) {
-        Some(commits) => Ok(commits.to_vec()),
-        None => decoder.decode(batch),
     }
 }

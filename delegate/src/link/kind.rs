@@ -72,7 +72,8 @@ impl Kind {
     }
 
     /// Streams of a higher priority send first: control and probes are small and urgent, calls are
-    /// waited for, the log may be a step behind them, a snapshot fills what is left.
+    /// waited for, the log may be a step behind them. A snapshot shares with the log: where the log
+    /// fills all that a way carries, a joiner behind it would never be through.
     pub(super) const fn priority(self) -> i32 {
         match self {
             Self::Control | Self::ReadIndex | Self::RegionReadIndex => 3,
@@ -82,8 +83,7 @@ impl Kind {
             | Self::AuthEnabled
             | Self::Status
             | Self::StatusAll => 2,
-            Self::Log | Self::FollowRange => 1,
-            Self::Snapshot => 0,
+            Self::Log | Self::FollowRange | Self::Snapshot => 1,
         }
     }
 

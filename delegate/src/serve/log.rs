@@ -1,9 +1,9 @@
 //! One subscription to the log.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use meridian_keyspace::Revision;
+use meridian_keyspace::{Revision, SharedKeyspace};
 use meridian_revlog::{Epoch, FeedError, GroupId, SeekError};
 use tokio::{sync::watch, time::timeout};
 
@@ -16,6 +16,7 @@ use crate::{
     machine::Term,
     metrics,
     relay::{Filling, Gone, Lineage, Place},
+    replica,
 };
 
 /// Coded bytes handed to the transport at a time; it holds the next of them while the first are on
@@ -227,28 +228,55 @@ async fn deliver(station: &Station, send: &mut Send, wanted: &Wanted) -> Result<
         let mut chunks: Vec<Bytes> = batches.drain(..).map(|batch| batch.frame().clone()).collect();
         send.chunks(&mut chunks).await?;
         if let Tier::History(_) = tier
-            && relay.seek(due, None).is_ok()
+            && let Some(place) = behind_history(station, wanted, due)
         {
-            tier = self::place(station, wanted, due, None)?;
+            tier = place?;
         }
     }
 }
 
+/// Where a reader that holds all before `due`, and of no group here, goes on; history if nothing
+/// else.
 fn place<'s>(
     station: &'s Station,
     wanted: &Wanted,
     due: Revision,
     have: Option<(GroupId, u32)>,
 ) -> Result<Tier<'s>, Ended> {
-    // Only where the log is coded can a group be made to begin.
-    if station.home.is_some()
-        && have.is_none()
-        && let Some(place) = station.relay.join(due)
+    let relay = &station.relay;
+    if let Some(place) = relay.resume(due, have)
         && place.filling() == wanted.filling
     {
-        return Ok(Tier::Join(place));
+        return Ok(Tier::Window(place));
     }
-    place_behind(station, wanted, due, have)
+    if let Some(place) = behind_history(station, wanted, due) {
+        return place;
+    }
+    // A group that is under way may be megabytes, which a bad way carries in minutes. What is
+    // missing from it to its end is coded anew for this reader, from where it stands.
+    let reaches = |replica: &Arc<SharedKeyspace>| replica::history(replica, due).is_some();
+    match relay.at().is_some() && station.replica.replica().as_ref().is_some_and(reaches) {
+        true => Ok(Tier::History(History::new(station, due))),
+        false => place_behind(station, wanted, due, have),
+    }
+}
+
+/// The way from history into the window, if it is open: where the log is coded, at its very end,
+/// for there a group can be made to begin; elsewhere wherever the window holds what is due.
+fn behind_history<'s>(
+    station: &'s Station,
+    wanted: &Wanted,
+    due: Revision,
+) -> Option<Result<Tier<'s>, Ended>> {
+    if station.home.is_none() {
+        let holds = station.relay.seek(due, None).is_ok();
+        return holds.then(|| place_behind(station, wanted, due, None));
+    }
+    let place = station.relay.join(due)?;
+    Some(match place.filling() == wanted.filling {
+        true => Ok(Tier::Join(place)),
+        false => Err(Ended::Anew),
+    })
 }
 
 fn place_behind<'s>(

@@ -221,13 +221,19 @@ impl Proxy {
         while let Some(chunk) = from.recv().await {
             sleep_until(chunk.due.into()).await;
             // Its sender is gone only when the proxy is, and then the connection is, too.
+            let was_shut = ways.borrow()[way].gate == Gate::Blackhole;
             let open = ways.wait_for(|ways| ways[way].gate != Gate::Blackhole);
             let Ok(now) = open.await.map(|now| *now) else {
                 return;
             };
+            if was_shut {
+                free_at = free_at.max(Instant::now());
+            }
             if let Some(rate) = rate(way, &now) {
                 let share = Duration::from_secs_f64(chunk.bytes.len() as f64 / rate);
-                free_at = free_at.max(Instant::now()) + share;
+                // From when it was due, not from now: the timer counts whole milliseconds, and a chunk
+                // of a hundred bytes must not take one.
+                free_at = free_at.max(chunk.due) + share;
                 sleep_until(free_at.into()).await;
             }
             // What is lost is sent again at once, whatever else was: two losses of one flight cost one

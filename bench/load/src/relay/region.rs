@@ -13,9 +13,7 @@ use std::{
 };
 
 use anyhow::{Context, bail, ensure};
-use meridian_delegate::{
-    Congestion, LinkConfig, LinkStatus, Node, NodeConfig, NodeName, link::WINDOW_BYTES,
-};
+use meridian_delegate::{LinkConfig, LinkStatus, Node, NodeConfig, NodeName, link::WINDOW_BYTES};
 use meridian_revlog::Feed;
 use meridian_runtime::TaskGroup;
 use meridian_tests::{
@@ -23,6 +21,7 @@ use meridian_tests::{
     ports,
 };
 
+use super::Controller;
 use crate::{
     connection::Endpoint,
     fleet::{http::get, process::Server},
@@ -44,14 +43,20 @@ pub(super) struct Ground {
     pub(super) meridian: PathBuf,
     pub(super) folder: PathBuf,
     pub(super) authority: Authority,
+    controller: Controller,
 }
 
 impl Ground {
-    pub(super) fn new(meridian: &Path, folder: &Path) -> anyhow::Result<Self> {
+    pub(super) fn new(
+        meridian: &Path,
+        folder: &Path,
+        controller: Controller,
+    ) -> anyhow::Result<Self> {
         Ok(Self {
             meridian: meridian.to_owned(),
             folder: folder.to_owned(),
             authority: Authority::new(folder, "ca")?,
+            controller,
         })
     }
 
@@ -66,7 +71,7 @@ impl Ground {
             cert,
             key,
             window_bytes: WINDOW_BYTES,
-            congestion: Congestion::default(),
+            congestion: self.controller.congestion(),
         })
     }
 
@@ -107,8 +112,9 @@ impl Ground {
         let NodeName { region, name } = me;
         let text = format!(
             "[node]\nname = \"{name}\"\nregion = \"{region}\"\n\n{rest}\
-             [link]\n{link}ca = {ca:?}\ncert = {cert:?}\nkey = {key:?}\n\n\
-             [admin]\nlisten = \"{admin}\"\n\n[log]\nlevel = \"info\"\n"
+             [link]\ncongestion = \"{}\"\n{link}ca = {ca:?}\ncert = {cert:?}\nkey = {key:?}\n\n\
+             [admin]\nlisten = \"{admin}\"\n\n[log]\nlevel = \"info\"\n",
+            self.controller.text(),
         );
         let stem = format!("{region}-{name}");
         let file = self.folder.join(format!("{stem}.toml"));

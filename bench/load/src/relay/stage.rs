@@ -61,7 +61,7 @@ impl Stage {
         let home = Home::start(&bins.etcd, folder.path(), options.objects).await?;
         tell::progress(start, "the home is filled");
         Ok(Self {
-            ground: Ground::new(&bins.meridian, folder.path())?,
+            ground: Ground::new(&bins.meridian, folder.path(), options.congestion)?,
             options: options.clone(),
             bins,
             home,

@@ -1,6 +1,6 @@
 //! Links that other nodes make: handshakes beside each other, bounded.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use meridian_runtime::{TaskGroup, tls::Reloading};
 use quinn::{Incoming, VarInt};
@@ -20,6 +20,9 @@ use crate::link::{
 /// Handshakes under way at once: at some 0.5 ms of CPU each, 256 are done in a tenth of a second
 /// on one core; a region that restarts has some tens of nodes.
 const HANDSHAKES_MAX: usize = 256;
+
+/// How long links may take to say goodbye at a stop: two round trips of 220 ms.
+const GOODBYE: Duration = Duration::from_millis(500);
 
 /// From so many on, a node must prove that it has the address it claims before work is done for it.
 const HANDSHAKES_UNPROVEN_MAX: usize = 64;
@@ -73,8 +76,9 @@ pub(super) async fn close_at(endpoint: quinn::Endpoint, token: CancellationToken
 
 async fn close(endpoint: quinn::Endpoint) {
     endpoint.close(VarInt::from_u32(0), b"the node is stopping");
-    // What is sent on closing must leave; the caller's deadline bounds this.
-    endpoint.wait_idle().await;
+    // What is sent on closing must leave. A link that was cut before takes three of its timeouts, which
+    // have grown to many seconds: nobody is there to hear it.
+    let _late = timeout(GOODBYE, endpoint.wait_idle()).await;
 }
 
 async fn shake(incoming: Incoming, security: &Reloading<Security>) -> Result<Link, String> {
