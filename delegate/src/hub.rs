@@ -125,10 +125,7 @@ impl Hub {
         );
         tasks.spawn_permanent(
             "accept",
-            crate::until(
-                tasks.token(),
-                nodes::accept(Arc::clone(&nodes), endpoint),
-            ),
+            crate::until(tasks.token(), nodes::accept(Arc::clone(&nodes), endpoint)),
         );
         tasks.spawn_permanent(
             "samples",
@@ -182,7 +179,12 @@ impl Hub {
         let held = self.nodes.station.relay.held();
         LinkStatus {
             regions: Some(regions),
-            ..LinkStatus::of(Role::Hub, &held, &self.nodes.ledger, &self.nodes.station.served)
+            ..LinkStatus::of(
+                Role::Hub,
+                &held,
+                &self.nodes.ledger,
+                &self.nodes.station.served,
+            )
         }
     }
 }

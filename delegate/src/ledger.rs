@@ -146,7 +146,11 @@ impl Ledger {
 impl Drop for Tracked {
     fn drop(&mut self) {
         let mut state = self.ledger.state.lock();
-        if let Some(at) = state.live.iter().position(|(_, link)| link.is_same(&self.link)) {
+        if let Some(at) = state
+            .live
+            .iter()
+            .position(|(_, link)| link.is_same(&self.link))
+        {
             let (distance, link) = state.live.swap_remove(at);
             state.ended.add(distance, &link);
         }

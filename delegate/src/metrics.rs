@@ -81,10 +81,7 @@ pub fn describe() {
         "meridian_link_snapshots_opened_total",
         "Snapshots begun or resumed for joiners."
     );
-    describe_counter!(
-        "meridian_link_snapshots_closed_total",
-        "Of these, ended."
-    );
+    describe_counter!("meridian_link_snapshots_closed_total", "Of these, ended.");
     describe_counter!(
         "meridian_link_source_changes_total",
         "Times this node took the log from somewhere else, by what."

@@ -12,8 +12,7 @@ use std::sync::Arc;
 
 use meridian_keyspace::{Commit, Revision};
 use meridian_revlog::{
-    Batch, Cursor, Epoch, GroupId, Position, PushError, Pushed, RAW_BYTES_MAX, SeekError,
-    Window,
+    Batch, Cursor, Epoch, GroupId, Position, PushError, Pushed, RAW_BYTES_MAX, SeekError, Window,
 };
 use parking_lot::Mutex;
 use tokio::sync::watch;

@@ -101,7 +101,9 @@ impl Subscription {
     fn opened(served: &Arc<Served>, distance: &'static str, bypass: bool) -> Self {
         metrics::subscription_opened(distance, bypass);
         served.subscribers.fetch_add(1, Ordering::Relaxed);
-        served.bypassing.fetch_add(u64::from(bypass), Ordering::Relaxed);
+        served
+            .bypassing
+            .fetch_add(u64::from(bypass), Ordering::Relaxed);
         Self {
             served: Arc::clone(served),
             bypass,
@@ -114,7 +116,9 @@ impl Drop for Subscription {
         metrics::subscription_closed();
         let Self { served, bypass } = self;
         served.subscribers.fetch_sub(1, Ordering::Relaxed);
-        served.bypassing.fetch_sub(u64::from(*bypass), Ordering::Relaxed);
+        served
+            .bypassing
+            .fetch_sub(u64::from(*bypass), Ordering::Relaxed);
     }
 }
 

@@ -32,7 +32,10 @@ fn by_role(mut nodes: Vec<Node>) -> Vec<Node> {
 }
 
 async fn region(world: &World, hubs: &[&str], names: &[&str]) -> Vec<Node> {
-    let nodes: Vec<Node> = names.iter().map(|name| world.node("eu", name, hubs)).collect();
+    let nodes: Vec<Node> = names
+        .iter()
+        .map(|name| world.node("eu", name, hubs))
+        .collect();
     for node in &nodes {
         node.settles().await;
     }
@@ -41,12 +44,24 @@ async fn region(world: &World, hubs: &[&str], names: &[&str]) -> Vec<Node> {
 }
 
 async fn one_takes_it_from_the_hub(nodes: &[Node]) {
-    let sources = || nodes.iter().map(|node| node.status().source).collect::<Vec<_>>();
-    eventually("one node takes the log from the hub, the others from it", || {
-        let sources = sources();
-        sources.iter().filter(|source| *source == "hub").count() == 1
-            && sources.iter().filter(|source| *source == "delegate").count() == sources.len() - 1
-    })
+    let sources = || {
+        nodes
+            .iter()
+            .map(|node| node.status().source)
+            .collect::<Vec<_>>()
+    };
+    eventually(
+        "one node takes the log from the hub, the others from it",
+        || {
+            let sources = sources();
+            sources.iter().filter(|source| *source == "hub").count() == 1
+                && sources
+                    .iter()
+                    .filter(|source| *source == "delegate")
+                    .count()
+                    == sources.len() - 1
+        },
+    )
     .await;
 }
 
@@ -90,7 +105,12 @@ async fn members_go_on_when_their_delegate_is_gone_and_it_comes_back() {
     }
     one_takes_it_from_the_hub(&nodes).await;
     eventually("the hub knows three nodes of the region", || {
-        hub.hub.status().regions.unwrap().first().is_some_and(|region| region.nodes.len() == 3)
+        hub.hub
+            .status()
+            .regions
+            .unwrap()
+            .first()
+            .is_some_and(|region| region.nodes.len() == 3)
     })
     .await;
     world.stop().await;
@@ -176,7 +196,12 @@ async fn a_snapshot_that_is_cut_off_goes_on_where_it_was() {
 async fn nodes_go_over_to_the_second_hub_and_lose_nothing() {
     let world = World::new().await;
     let (first, second) = (world.hub("hub-1").await, world.hub("hub-2").await);
-    let nodes = region(&world, &[&first.address, &second.address], &["gw-1", "gw-2"]).await;
+    let nodes = region(
+        &world,
+        &[&first.address, &second.address],
+        &["gw-1", "gw-2"],
+    )
+    .await;
     for node in &nodes {
         assert_eq!(node.status().hub.as_deref(), Some("us/hub-1"));
     }
@@ -222,8 +247,13 @@ async fn members_refuse_a_node_of_another_region() {
     let listen = (Ipv4Addr::LOCALHOST, 0).into();
     let endpoint = Endpoint::open(Some(listen), &config, &stranger, &tasks).unwrap();
     let there = world.name("eu", "gw-1");
-    let link = endpoint.connect_node(&node.address(), &there).await.unwrap();
-    let why = tokio::time::timeout(world::SOON, link.closed()).await.unwrap();
+    let link = endpoint
+        .connect_node(&node.address(), &there)
+        .await
+        .unwrap();
+    let why = tokio::time::timeout(world::SOON, link.closed())
+        .await
+        .unwrap();
     assert!(why.to_string().contains("serves its own region"), "{why}");
     tasks.stop(world::SOON).await;
     world.stop().await;
@@ -236,7 +266,10 @@ async fn the_status_of_all_is_asked_of_any_node() {
     let nodes = region(&world, &[&hub.address], &["gw-1", "gw-2"]).await;
     for node in &nodes {
         let all = node.node.status_all().await.unwrap();
-        let told: Vec<_> = all.iter().map(|one| (one.node.to_string(), one.answer.clone())).collect();
+        let told: Vec<_> = all
+            .iter()
+            .map(|one| (one.node.to_string(), one.answer.clone()))
+            .collect();
         let due = ["eu/gw-1", "eu/gw-2", "us/hub-1"]
             .map(|name| (name.to_owned(), Ok(format!("\"{name}\""))));
         assert_eq!(told, due);
@@ -295,17 +328,23 @@ async fn nodes_that_come_and_go_leave_no_ghost_at_the_hub() {
     let hub = world.hub("hub-1").await;
     let way = Forwarder::open(&hub.address).await;
     for round in 0..12 {
-        let nodes: Vec<Node> =
-            (0..3).map(|n| world.node("eu", &format!("gw-{round}-{n}"), &[&way.address])).collect();
+        let nodes: Vec<Node> = (0..3)
+            .map(|n| world.node("eu", &format!("gw-{round}-{n}"), &[&way.address]))
+            .collect();
         eventually("they have joined", || {
             let regions = hub.hub.status().regions.unwrap();
-            regions.first().is_some_and(|region| region.nodes.len() == 3)
+            regions
+                .first()
+                .is_some_and(|region| region.nodes.len() == 3)
         })
         .await;
         for node in nodes {
             node.stop().await;
         }
-        eventually("they are gone", || hub.hub.status().regions.unwrap().is_empty()).await;
+        eventually("they are gone", || {
+            hub.hub.status().regions.unwrap().is_empty()
+        })
+        .await;
         eventually("their links are gone", || hub.hub.status().peers.is_empty()).await;
     }
     world.stop().await;

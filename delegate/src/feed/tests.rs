@@ -80,7 +80,10 @@ impl World {
 async fn take(reader: &mut Commits, to: i64) -> Vec<i64> {
     let mut got = Vec::new();
     while got.last().is_none_or(|last| *last < to) {
-        let commits = timeout(SOON, reader.next()).await.expect("it comes").unwrap();
+        let commits = timeout(SOON, reader.next())
+            .await
+            .expect("it comes")
+            .unwrap();
         got.extend(numbers(&commits.unwrap()));
     }
     got
@@ -129,7 +132,10 @@ async fn history_comes_from_upstream_and_the_window_goes_on() {
     assert_eq!(take(&mut reader, 60).await, all(8..=60));
     assert_eq!(world.list.asked.load(Ordering::SeqCst), 1);
     let mut reader = world.feed.follow(rev(2)).await.unwrap();
-    assert!(matches!(fails(&mut reader).await, FeedError::Compacted { .. }));
+    assert!(matches!(
+        fails(&mut reader).await,
+        FeedError::Compacted { .. }
+    ));
 }
 
 #[tokio::test]
@@ -178,6 +184,9 @@ async fn a_window_of_another_home_is_not_what_follows() {
     assert_eq!(take(&mut reader, 20).await, all(11..=20));
     world.relay.position(Lineage(2), at(20));
     world.push(2, 21..=22);
-    assert!(matches!(fails(&mut reader).await, FeedError::Compacted { .. }));
+    assert!(matches!(
+        fails(&mut reader).await,
+        FeedError::Compacted { .. }
+    ));
     assert!(reader.next().await.is_none());
 }

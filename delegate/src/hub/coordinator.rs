@@ -3,11 +3,7 @@
 //! Invariant: one assigner, one task; a node is told over its newest link, the newest assignment
 //! alone. It decides nothing.
 
-use std::{
-    collections::HashMap,
-    sync::Arc,
-    time::Instant,
-};
+use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use meridian_keyspace::Revision;
 use serde::Serialize;
@@ -138,7 +134,11 @@ impl Coordinator {
             Said::Event(event) => {
                 match &event {
                     Event::Left { node, link } => {
-                        if self.nodes.get(node).is_some_and(|known| known.link == *link) {
+                        if self
+                            .nodes
+                            .get(node)
+                            .is_some_and(|known| known.link == *link)
+                        {
                             self.nodes.remove(node);
                         }
                     }

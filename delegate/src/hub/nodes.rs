@@ -74,7 +74,10 @@ pub(super) async fn accept(nodes: Arc<Nodes>, endpoint: Arc<Endpoint>) {
         let id = LinkId(LINKS.fetch_add(1, Ordering::Relaxed));
         let nodes = Arc::clone(&nodes);
         let tasks = nodes.tasks.clone();
-        tasks.spawn("link", crate::until(tasks.token(), serve_link(nodes, link, id)));
+        tasks.spawn(
+            "link",
+            crate::until(tasks.token(), serve_link(nodes, link, id)),
+        );
     }
 }
 
@@ -91,7 +94,9 @@ async fn serve_link(nodes: Arc<Nodes>, link: Link, id: LinkId) {
     tracing::info!(node = %link.peer(), %why, "a node's link ended");
     // Nothing is said in its name after it is said to have left.
     tasks.stop(STREAMS_DEADLINE).await;
-    nodes.links.remove_if(link.peer(), |_, (known, _)| *known == id);
+    nodes
+        .links
+        .remove_if(link.peer(), |_, (known, _)| *known == id);
     let left = Event::Left {
         node: link.peer().clone(),
         link: id,
@@ -119,7 +124,10 @@ async fn serve_stream(
             // The link may live on: a node that has gone over to another hub lets the calls end that
             // it has here.
             nodes.links.remove_if(&peer, |_, (known, _)| *known == id);
-            let left = Event::Left { node: peer, link: id };
+            let left = Event::Left {
+                node: peer,
+                link: id,
+            };
             let _ = nodes.events.send(Said::Event(left)).await;
         }
         Kind::Log => {
@@ -273,12 +281,19 @@ pub(super) async fn status_all(nodes: &Nodes) -> Vec<NodeDocument> {
 
 async fn gather(nodes: &Nodes) -> Vec<NodeDocument> {
     // No entry of the map is held while we wait.
-    let links: Vec<Link> = nodes.links.iter().map(|entry| entry.value().1.clone()).collect();
+    let links: Vec<Link> = nodes
+        .links
+        .iter()
+        .map(|entry| entry.value().1.clone())
+        .collect();
     let asking: FuturesUnordered<_> = links.iter().map(ask_status).collect();
     let mut all: Vec<NodeDocument> = asking.collect().await;
     all.push(NodeDocument {
         node: nodes.me.clone(),
-        answer: nodes.status.now().ok_or_else(|| "it is starting".to_owned()),
+        answer: nodes
+            .status
+            .now()
+            .ok_or_else(|| "it is starting".to_owned()),
     });
     all.sort_by(|a, b| a.node.cmp(&b.node));
     all
@@ -291,8 +306,9 @@ async fn ask_status(link: &Link) -> NodeDocument {
         recv.frame().await?.ok_or(StreamError::Ended)
     };
     let answer = match timeout(STATUS_DEADLINE, asking).await {
-        Ok(Ok(document)) => String::from_utf8(document.to_vec())
-            .map_err(|_| "its status is no text".to_owned()),
+        Ok(Ok(document)) => {
+            String::from_utf8(document.to_vec()).map_err(|_| "its status is no text".to_owned())
+        }
         Ok(Err(error)) => Err(error.to_string()),
         Err(_) => Err(format!("no answer within {STATUS_DEADLINE:?}")),
     };

@@ -141,8 +141,9 @@ impl Endpoint {
         let endpoint =
             start(socket, server).map_err(|source| OpenError::Bind { address, source })?;
         let dialler = match listen {
-            Some(_) => start(any_port()?, None)
-                .map_err(|source| OpenError::Bind { address, source })?,
+            Some(_) => {
+                start(any_port()?, None).map_err(|source| OpenError::Bind { address, source })?
+            }
             None => endpoint.clone(),
         };
         let (sender, receiver) = mpsc::channel(ACCEPTED_MAX);

@@ -31,8 +31,8 @@ use super::{
 };
 use crate::{
     NodeName,
-    link::{Endpoint, Link, wire::Why},
     calls::Links,
+    link::{Endpoint, Link, wire::Why},
     machine::{
         Assignment, TICK, Term,
         hubs::{self, HubChooser, HubIndex},
@@ -197,7 +197,11 @@ impl Driver {
             self.state.received = received;
             self.source(source::Event::Received);
         }
-        let at = self.session.relay.at().map_or(Revision::ZERO, |at| at.revision);
+        let at = self
+            .session
+            .relay
+            .at()
+            .map_or(Revision::ZERO, |at| at.revision);
         if at != self.state.advanced {
             self.state.advanced = at;
             self.source(source::Event::Advanced { revision: at });
@@ -234,7 +238,8 @@ impl Driver {
                     session.link = Some(link.clone());
                     session.complain = Some(complain);
                     let serving = members::serve_link(Arc::clone(&self.members), link);
-                    self.tasks.spawn("link", until(session.token.clone(), serving));
+                    self.tasks
+                        .spawn("link", until(session.token.clone(), serving));
                 }
                 self.hub(hubs::Event::Up(index));
             }
@@ -247,7 +252,10 @@ impl Driver {
                 }
             }
             HubSays::Heard { head } if using => {
-                self.session.published.seen.send_modify(|seen| seen.head = head);
+                self.session
+                    .published
+                    .seen
+                    .send_modify(|seen| seen.head = head);
                 self.source(source::Event::HeardHub { head });
             }
             HubSays::Heard { .. } => {}
@@ -267,7 +275,12 @@ impl Driver {
 
     /// Ends a session whose hub is as good as dead, and its link: calls under way are told at once.
     fn give_up_hub(&mut self, index: HubIndex) {
-        if let Some(link) = self.state.sessions.remove(&index).and_then(|session| session.link) {
+        if let Some(link) = self
+            .state
+            .sessions
+            .remove(&index)
+            .and_then(|session| session.link)
+        {
             link.close("this node has given the hub up");
         }
     }
@@ -275,7 +288,10 @@ impl Driver {
     fn stop_using(&mut self) {
         self.state.using = None;
         self.session.published.hub.send_replace(None);
-        self.session.published.seen.send_modify(|seen| seen.hub = None);
+        self.session
+            .published
+            .seen
+            .send_modify(|seen| seen.hub = None);
         self.end_streams(&Source::Hub);
         self.source(source::Event::HubDown);
     }
@@ -286,7 +302,8 @@ impl Driver {
                 if let Some((_, session)) = &mut self.state.delegate {
                     session.link = Some(link.clone());
                     let serving = members::serve_link(Arc::clone(&self.members), link.clone());
-                    self.tasks.spawn("link", until(session.token.clone(), serving));
+                    self.tasks
+                        .spawn("link", until(session.token.clone(), serving));
                 }
                 self.session.published.delegate.send_replace(Some(link));
                 self.source(source::Event::DelegateUp(name));
@@ -311,13 +328,20 @@ impl Driver {
 
     fn stream_says(&mut self, number: u64, says: StreamSays) {
         let attempt = self.state.attempt.take_if(|s| s.number == number);
-        let is_current = self.state.current.as_ref().is_some_and(|s| s.number == number);
+        let is_current = self
+            .state
+            .current
+            .as_ref()
+            .is_some_and(|s| s.number == number);
         match (says, attempt) {
             (StreamSays::Up, Some(stream)) => {
                 let source = stream.source.clone();
                 tracing::info!(%source, peer = %stream.link.peer(), "taking the log");
                 metrics::source_changed(label(&source));
-                self.session.published.source.send_replace(Some(stream.link.clone()));
+                self.session
+                    .published
+                    .source
+                    .send_replace(Some(stream.link.clone()));
                 self.state.current = Some(stream);
                 self.source(source::Event::StreamUp { source });
             }
@@ -373,8 +397,11 @@ impl Driver {
             self.hubs[index.0].clone(),
             Reporter::new(tell, move |says| Happened::Hub(index, number, says)),
         );
-        self.tasks.spawn("hub-session", until(token.clone(), session));
-        self.state.sessions.insert(index, Running::new(number, token));
+        self.tasks
+            .spawn("hub-session", until(token.clone(), session));
+        self.state
+            .sessions
+            .insert(index, Running::new(number, token));
     }
 
     fn use_hub(&mut self, index: HubIndex) {
@@ -406,7 +433,10 @@ impl Driver {
                 source::Command::Complain { term } => self.complain(term),
                 source::Command::DropHub => {
                     if let Some(index) = self.state.using {
-                        tracing::warn!(address = self.hubs[index.0], "the hub is silent or stands still");
+                        tracing::warn!(
+                            address = self.hubs[index.0],
+                            "the hub is silent or stands still"
+                        );
                         self.give_up_hub(index);
                         self.stop_using();
                         self.hub(hubs::Event::Down(index));
@@ -425,10 +455,16 @@ impl Driver {
             Arc::clone(&self.endpoint),
             name.clone(),
             address,
-            Reporter::new(tell, move |says| Happened::Delegate(of.clone(), number, says)),
+            Reporter::new(tell, move |says| {
+                Happened::Delegate(of.clone(), number, says)
+            }),
         );
-        self.tasks.spawn("delegate-session", until(token.clone(), session));
-        let former = self.state.delegate.replace((name, Running::new(number, token)));
+        self.tasks
+            .spawn("delegate-session", until(token.clone(), session));
+        let former = self
+            .state
+            .delegate
+            .replace((name, Running::new(number, token)));
         if let Some((_, former)) = former {
             // A former delegate that is cut off from its hub is told over this link who took over.
             self.tasks.spawn("linger", linger(former));
@@ -438,14 +474,25 @@ impl Driver {
 
     fn drop_delegate(&mut self) {
         let delegate = |stream: &mut StreamRunning| matches!(stream.source, Source::Delegate(_));
-        self.state.delegate = None;
         self.session.published.delegate.send_replace(None);
         self.state.current.take_if(delegate);
         self.state.attempt.take_if(delegate);
+        // Who asks the delegate for a read index is told at once, and asks the hub.
+        if let Some(link) = self
+            .state
+            .delegate
+            .take()
+            .and_then(|(_, session)| session.link)
+        {
+            link.close("this node takes the log from elsewhere");
+        }
     }
 
     fn complain(&mut self, term: Term) {
-        let session = self.state.using.and_then(|index| self.state.sessions.get(&index));
+        let session = self
+            .state
+            .using
+            .and_then(|index| self.state.sessions.get(&index));
         if let Some(complain) = session.and_then(|session| session.complain.as_ref()) {
             tracing::info!(%term, "telling the hub that the delegate brings no log");
             // A full queue holds complaints of the same term.
@@ -486,7 +533,9 @@ impl Driver {
             Arc::clone(&self.upstream),
             Arc::clone(&self.session.published),
             wish,
-            Reporter::new(self.tell.clone(), move |says| Happened::Stream(number, says)),
+            Reporter::new(self.tell.clone(), move |says| {
+                Happened::Stream(number, says)
+            }),
         );
         self.tasks.spawn("log-stream", until(token.clone(), task));
         self.state.attempt = Some(StreamRunning {

@@ -58,7 +58,10 @@ pub(super) async fn accept(members: Arc<Members>, endpoint: Arc<Endpoint>) {
         }
         let members = Arc::clone(&members);
         let tasks = members.tasks.clone();
-        tasks.spawn("member", crate::until(tasks.token(), serve_link(members, link)));
+        tasks.spawn(
+            "member",
+            crate::until(tasks.token(), serve_link(members, link)),
+        );
     }
 }
 
@@ -96,7 +99,14 @@ async fn serve_stream(members: Arc<Members>, link: Link, kind: Kind, send: Send,
             }
         }
         Kind::RegionReadIndex => {
-            calls::serve(kind, send, recv, Arc::clone(&members.home), &members.region_index).await;
+            calls::serve(
+                kind,
+                send,
+                recv,
+                Arc::clone(&members.home),
+                &members.region_index,
+            )
+            .await;
         }
         Kind::Status => members.status.answer(send).await,
         // The home is reached through hubs alone. Dropping both halves refuses the stream.
@@ -136,7 +146,8 @@ async fn control(
         if assignment != told
             && let Some(assignment) = &assignment
         {
-            send.message(&Control::from(Body::Assigned(assignment.into()))).await?;
+            send.message(&Control::from(Body::Assigned(assignment.into())))
+                .await?;
         }
         told = assignment;
         tokio::select! {

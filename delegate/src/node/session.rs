@@ -208,7 +208,8 @@ async fn speak_with_delegate(
 async fn hello(config: &SessionConfig, link: &Link) -> Result<Opened, Ended> {
     let opening = async {
         let (mut send, mut recv): (Send, Recv) = link.open(Kind::Control).await?;
-        send.message(&Control::from(Body::Hello(config.hello()))).await?;
+        send.message(&Control::from(Body::Hello(config.hello())))
+            .await?;
         loop {
             if let Some(Body::Welcome(welcome)) = recv.message::<Control>().await?.body {
                 return Ok::<_, StreamError>(Opened {

@@ -144,7 +144,12 @@ impl NodeUpstream {
         }
     }
 
-    async fn history_at(&self, link: &Link, from: Revision, bypass: bool) -> Result<Commits, FeedError> {
+    async fn history_at(
+        &self,
+        link: &Link,
+        from: Revision,
+        bypass: bool,
+    ) -> Result<Commits, FeedError> {
         let opened = log_stream::subscribe(link, &self.relay, from, None, bypass).await;
         let (answered, stream) = opened.map_err(unavailable)?;
         match answered {
@@ -347,7 +352,8 @@ impl Pages {
             }
             match timeout(PIECE_DEADLINE, self.recv.chunk()).await {
                 Ok(Ok(Some(chunk))) => {
-                    self.received.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+                    self.received
+                        .fetch_add(chunk.len() as u64, Ordering::Relaxed);
                     self.frames.push(chunk);
                 }
                 Ok(Ok(None)) => return Ok(None),

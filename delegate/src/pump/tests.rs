@@ -57,7 +57,9 @@ impl World {
     fn held(&self, from: i64) -> Vec<i64> {
         let mut place = self.relay.seek(rev(from), None).unwrap();
         let (mut batches, mut decoder) = (Vec::<Batch>::new(), Decoder::new());
-        self.relay.read(&mut place, usize::MAX, &mut batches).unwrap();
+        self.relay
+            .read(&mut place, usize::MAX, &mut batches)
+            .unwrap();
         let decoded = batches.iter().map(|batch| decoder.decode(batch).unwrap());
         decoded.flat_map(|commits| numbers(&commits)).collect()
     }
@@ -95,7 +97,9 @@ async fn repetitions_are_dropped() {
     let world = World::new([Fault::Repeats]);
     world.reaches(10).await;
     for to in [11, 13, 19] {
-        world.home.write(to - world.relay.at().unwrap().revision.get());
+        world
+            .home
+            .write(to - world.relay.at().unwrap().revision.get());
         world.holds_all_of(to).await;
     }
     assert_eq!(world.home.opened.load(Ordering::SeqCst), 1);
@@ -171,7 +175,10 @@ async fn a_revision_that_no_reader_takes_is_left_to_snapshots() {
     world.home.write(1);
     world.reaches(13).await;
     let before = world.relay.seek(rev(12), None).err();
-    assert!(matches!(before, Some(meridian_revlog::SeekError::Before { .. })), "{before:?}");
+    assert!(
+        matches!(before, Some(meridian_revlog::SeekError::Before { .. })),
+        "{before:?}"
+    );
     world.home.write(1);
     world.reaches(14).await;
 }

@@ -55,7 +55,10 @@ fn a_window_that_moved_on_is_told_from_one_that_was_filled_anew() {
     assert_eq!(read(&relay, &mut place), Err(Gone::Refilled));
     assert_ne!(place.filling(), relay.filling());
     relay.reset();
-    assert_eq!(relay.seek(rev(60), None).err(), Some(SeekError::Unpositioned));
+    assert_eq!(
+        relay.seek(rev(60), None).err(),
+        Some(SeekError::Unpositioned)
+    );
 }
 
 #[test]
@@ -69,10 +72,20 @@ fn commits_at_hand_are_those_of_the_filling_that_is_read() {
         relay.filling()
     };
     let first = fill(1, b"of one home");
-    assert_eq!(relay.hot(first, rev(11)).unwrap()[0].records[0].fields().value, b"of one home");
+    assert_eq!(
+        relay.hot(first, rev(11)).unwrap()[0].records[0]
+            .fields()
+            .value,
+        b"of one home"
+    );
     let second = fill(2, b"of another");
     assert_eq!(relay.hot(first, rev(11)), None);
-    assert_eq!(relay.hot(second, rev(11)).unwrap()[0].records[0].fields().value, b"of another");
+    assert_eq!(
+        relay.hot(second, rev(11)).unwrap()[0].records[0]
+            .fields()
+            .value,
+        b"of another"
+    );
     assert_eq!(relay.hot(second, rev(12)), None);
 }
 
@@ -102,7 +115,9 @@ async fn every_change_wakes_who_waits() {
     };
     relay.position(Lineage(1), at(10));
     woken("positioned");
-    relay.push(batches(&mut encoder(1, 1), 11..=11).remove(0), None).unwrap();
+    relay
+        .push(batches(&mut encoder(1, 1), 11..=11).remove(0), None)
+        .unwrap();
     woken("pushed");
     relay.reset();
     woken("emptied");

@@ -21,7 +21,10 @@ fn history_is_contiguous_from_what_is_asked_for() {
     }
     assert_eq!(got, (300..=700).collect::<Vec<_>>());
     assert_eq!(history(&replica, rev(701)), Some(vec![]));
-    assert_eq!(history(&replica, rev(11)).map(|c| c[0].revision), Some(rev(11)));
+    assert_eq!(
+        history(&replica, rev(11)).map(|c| c[0].revision),
+        Some(rev(11))
+    );
     assert_eq!(history(&replica, rev(10)), None);
 }
 
@@ -30,7 +33,10 @@ fn history_that_was_compacted_or_forgotten_is_none() {
     let compacted = replica(UNLIMITED, 11..=50);
     compacted.compact(rev(30));
     assert_eq!(history(&compacted, rev(30)), None);
-    assert_eq!(history(&compacted, rev(31)).map(|c| c[0].revision), Some(rev(31)));
+    assert_eq!(
+        history(&compacted, rev(31)).map(|c| c[0].revision),
+        Some(rev(31))
+    );
     let limits = WindowLimits {
         revisions: 5,
         ..UNLIMITED

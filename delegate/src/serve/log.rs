@@ -1,6 +1,9 @@
 //! One subscription to the log.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use meridian_keyspace::{Revision, SharedKeyspace};
@@ -28,6 +31,10 @@ const HISTORY_PAUSE: Duration = Duration::from_millis(20);
 
 /// How long the home may take to open its history: less than a subscriber waits for the answer (3 s).
 const HISTORY_PATIENCE: Duration = Duration::from_millis(2500);
+
+/// After so long a replica that brings nothing more is not a step behind but stands still: the window
+/// is read instead, at the price of a group.
+const HISTORY_DRY: Duration = Duration::from_millis(200);
 
 /// Why a subscription ended here.
 #[derive(Debug, thiserror::Error)]
@@ -81,14 +88,20 @@ pub(crate) async fn log(
         }
     };
     let _open = Subscription::opened(&station.served, distance, subscribe.bypass);
-    send.message(&LogReply::subscribed(subscribed(station))).await?;
+    send.message(&LogReply::subscribed(subscribed(station)))
+        .await?;
     let mut gate = station.gate.clone();
     let stopped = send.stopped();
-    tokio::select! {
+    let ended = tokio::select! {
         ended = deliver(station, &mut send, &wanted) => ended,
         stopped = stopped => Err(Ended::Stream(stopped)),
         () = shut(&mut gate, wanted.term) => Err(Ended::GateClosed),
+    };
+    if let Err(Ended::Lost(_) | Ended::Anew) = &ended {
+        // What was sent is whole, and is to arrive: the reader comes again for what is behind it.
+        send.finish();
     }
+    ended
 }
 
 /// Waits until whoever holds `term` may not be served any more.
@@ -104,7 +117,9 @@ async fn judge(station: &Station, subscribe: &Subscribe) -> Result<Wanted, Refus
     let relay = &station.relay;
     let mut wanted = Wanted {
         from: Revision::new(subscribe.from),
-        have: subscribe.have.map(|have| (GroupId::new(have.group), have.batches)),
+        have: subscribe
+            .have
+            .map(|have| (GroupId::new(have.group), have.batches)),
         term: Term::new(subscribe.term),
         filling: relay.filling(),
     };
@@ -183,28 +198,39 @@ async fn deliver(station: &Station, send: &mut Send, wanted: &Wanted) -> Result<
     let mut due = wanted.from;
     let mut tier = place(station, wanted, due, wanted.have)?;
     let mut batches = Vec::new();
+    // Since when history has had nothing, though the window has more.
+    let mut dry: Option<Instant> = None;
     loop {
         changes.mark_unchanged();
         match &mut tier {
-            Tier::Window(place) | Tier::Join(place) => match relay.read(place, STEP_BYTES, &mut batches) {
-                Ok(()) if batches.is_empty() => {
-                    if changes.changed().await.is_err() {
-                        return Ok(());
+            Tier::Window(place) | Tier::Join(place) => {
+                match relay.read(place, STEP_BYTES, &mut batches) {
+                    Ok(()) if batches.is_empty() => {
+                        if changes.changed().await.is_err() {
+                            return Ok(());
+                        }
+                        continue;
                     }
-                    continue;
+                    Ok(()) => {}
+                    Err(Gone::Evicted) => {
+                        tier = self::place(station, wanted, due, None)?;
+                        continue;
+                    }
+                    Err(Gone::Refilled) => return Err(Ended::Anew),
                 }
-                Ok(()) => {}
-                Err(Gone::Evicted) => {
-                    tier = self::place(station, wanted, due, None)?;
-                    continue;
-                }
-                Err(Gone::Refilled) => return Err(Ended::Anew),
-            },
+            }
             Tier::History(history) => {
                 batches = history.next().await.map_err(Ended::Lost)?;
                 if batches.is_empty() {
                     // The replica is a step behind the window; both move on with the log.
                     let _ = timeout(HISTORY_PAUSE, changes.changed()).await;
+                    let since = *dry.get_or_insert_with(Instant::now);
+                    if since.elapsed() >= HISTORY_DRY && relay.seek(due, None).is_ok() {
+                        tier = place_behind(station, wanted, due, None)?;
+                        continue;
+                    }
+                } else {
+                    dry = None;
                 }
             }
         }
@@ -225,7 +251,10 @@ async fn deliver(station: &Station, send: &mut Send, wanted: &Wanted) -> Result<
         if let Some(last) = batches.last() {
             due = due.max(last.last().next());
         }
-        let mut chunks: Vec<Bytes> = batches.drain(..).map(|batch| batch.frame().clone()).collect();
+        let mut chunks: Vec<Bytes> = batches
+            .drain(..)
+            .map(|batch| batch.frame().clone())
+            .collect();
         send.chunks(&mut chunks).await?;
         if let Tier::History(_) = tier
             && let Some(place) = behind_history(station, wanted, due)

@@ -77,7 +77,8 @@ pub(crate) async fn snapshot(
 }
 
 async fn refuse(mut send: Send, why: Why) -> Result<(), StreamError> {
-    send.message(&SnapshotReply::refused(Refused::new(why))).await?;
+    send.message(&SnapshotReply::refused(Refused::new(why)))
+        .await?;
     send.finish();
     Ok(())
 }
@@ -99,12 +100,19 @@ async fn judge(
     let Some(replica) = station.replica.replica() else {
         return Err(Why::Behind);
     };
-    let wanted = request.resume.as_ref().map(|resume| Revision::new(resume.revision));
+    let wanted = request
+        .resume
+        .as_ref()
+        .map(|resume| Revision::new(resume.revision));
     let counted = counted(station, &replica, wanted).await?;
     // What follows it must be here too, so that the tail can flow beside it.
     let mut changes = station.relay.changes();
     let reached = async {
-        while station.relay.at().is_none_or(|at| at.revision < counted.revision) {
+        while station
+            .relay
+            .at()
+            .is_none_or(|at| at.revision < counted.revision)
+        {
             if changes.changed().await.is_err() {
                 return;
             }
@@ -141,5 +149,7 @@ async fn counted(
             }
         }
     };
-    timeout(BEHIND_PATIENCE, counting).await.unwrap_or(Err(Why::Behind))
+    timeout(BEHIND_PATIENCE, counting)
+        .await
+        .unwrap_or(Err(Why::Behind))
 }

@@ -194,11 +194,13 @@ impl Home for LogHome {
             return Err(FollowError::Compacted { compacted });
         }
         let home = self.me.upgrade().expect("whoever calls has a reference");
-        Ok(stream::unfold((home, from.get()), move |(home, due)| async move {
-            let (delivered, next) = home.deliver(due, fault).await?;
-            Some((delivered, (home, next)))
-        })
-        .boxed())
+        Ok(
+            stream::unfold((home, from.get()), move |(home, due)| async move {
+                let (delivered, next) = home.deliver(due, fault).await?;
+                Some((delivered, (home, next)))
+            })
+            .boxed(),
+        )
     }
 
     async fn follow_range(

@@ -61,7 +61,10 @@ pub(crate) fn encoder(first_group: u64, group_raw_bytes: usize) -> Encoder {
 /// A batch per commit.
 pub(crate) fn batches(encoder: &mut Encoder, revisions: RangeInclusive<i64>) -> Vec<Batch> {
     let commits = commits(revisions);
-    commits.chunks(1).map(|commit| encoder.encode(commit)).collect()
+    commits
+        .chunks(1)
+        .map(|commit| encoder.encode(commit))
+        .collect()
 }
 
 /// A replica that has applied these revisions after an empty keyspace at the one before.

@@ -118,7 +118,12 @@ async fn run(socket: Arc<UdpSocket>, state: Arc<State>) {
         if !ways.contains_key(&(client, target)) {
             let way = Arc::new(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap());
             way.connect(target).await.unwrap();
-            let back = back(Arc::clone(&way), Arc::clone(&socket), client, Arc::clone(&state));
+            let back = back(
+                Arc::clone(&way),
+                Arc::clone(&socket),
+                client,
+                Arc::clone(&state),
+            );
             let back = Back(tokio::spawn(back).abort_handle());
             ways.insert((client, target), (way, back));
         }

@@ -32,7 +32,10 @@ impl Pki {
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         let write = |ending: &str, text: String| {
-            let path = self.dir.path().join(format!("{}-{}.{ending}", name.region, name.name));
+            let path = self
+                .dir
+                .path()
+                .join(format!("{}-{}.{ending}", name.region, name.name));
             fs::write(&path, text).unwrap();
             path
         };

@@ -63,7 +63,11 @@ impl Replica {
         let mut now = self.revision.subscribe();
         let reached = now.wait_for(|now| *now >= revision);
         let reached = tokio::time::timeout(super::world::SOON, reached).await;
-        assert!(reached.is_ok(), "at {}, not at {revision}", *self.revision.borrow());
+        assert!(
+            reached.is_ok(),
+            "at {}, not at {revision}",
+            *self.revision.borrow()
+        );
     }
 
     async fn run(&self) {

@@ -157,7 +157,11 @@ impl World {
     /// Commits so many revisions, one after the other, over a hundred keys.
     pub(crate) async fn write(&self, count: u32) {
         for n in 0..count {
-            self.put(format!("key/{}", n % 100), format!("value {n} of some length")).await;
+            self.put(
+                format!("key/{}", n % 100),
+                format!("value {n} of some length"),
+            )
+            .await;
         }
     }
 
@@ -165,7 +169,9 @@ impl World {
     pub(crate) async fn write_large(&self, count: u32) {
         let puts = stream::iter(0..count).map(|n| {
             let mut random = fastrand::Rng::with_seed(u64::from(n));
-            let value: Vec<u8> = std::iter::repeat_with(|| random.u8(..)).take(64 << 10).collect();
+            let value: Vec<u8> = std::iter::repeat_with(|| random.u8(..))
+                .take(64 << 10)
+                .collect();
             self.put(format!("large/{n}"), value)
         });
         puts.buffer_unordered(8).for_each(|()| async {}).await;

@@ -24,7 +24,10 @@ fn socket_inodes(id: u32) -> HashSet<String> {
     };
     open.filter_map(|entry| {
         let target = fs::read_link(entry.ok()?.path()).ok()?;
-        let inode = target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?;
+        let inode = target
+            .to_str()?
+            .strip_prefix("socket:[")?
+            .strip_suffix(']')?;
         Some(inode.to_owned())
     })
     .collect()

@@ -13,8 +13,8 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use meridian_door_etcd::{DoorConfig, DoorHandle, DoorReader, DoorStatus};
 use meridian_delegate::{LinkStatus, NodeDocument};
+use meridian_door_etcd::{DoorConfig, DoorHandle, DoorReader, DoorStatus};
 use meridian_engine::{Engine, EngineConfig};
 use meridian_runtime::{
     TaskGroup,
@@ -170,7 +170,9 @@ impl GatewayView {
         let nodes = match self.way.status_all().await? {
             Some(documents) => documents
                 .into_iter()
-                .map(|NodeDocument { node, answer }| NodeAnswer::new(node.region, node.name, answer))
+                .map(|NodeDocument { node, answer }| {
+                    NodeAnswer::new(node.region, node.name, answer)
+                })
                 .collect(),
             None => {
                 let status = self.status();

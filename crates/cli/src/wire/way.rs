@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use meridian_conf::{Congestion as CongestionConf, Conf, FilePair, Home as HomeConf, Link, Roles};
+use meridian_conf::{Conf, Congestion as CongestionConf, FilePair, Home as HomeConf, Link, Roles};
 use meridian_delegate::{
     Congestion, Hub, HubConfig, LinkConfig, LinkStatus, Node, NodeConfig, NodeDocument, NodeName,
     ReplicaSource,

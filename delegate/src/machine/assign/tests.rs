@@ -1,3 +1,6 @@
+//! Goal: the commands that the hub gives for a story of its nodes, one story a rule. Method: events with given times
+//! into the machine, commands compared.
+
 use std::time::Duration;
 
 use meridian_keyspace::Revision;

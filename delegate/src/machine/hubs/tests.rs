@@ -1,3 +1,5 @@
+//! Goal: which hub is dialled, used and left. Method: events with given times into the machine, commands compared.
+
 use std::time::Duration;
 
 use super::{Command, Event, HubChooser, HubIndex};

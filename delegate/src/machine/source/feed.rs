@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use meridian_keyspace::Revision;
 
-use super::{
-    ANSWER_LATE, FALLBACK_AFTER, HUB_PROGRESS_LATE, LAG_LATE, PROGRESS_LATE, Source,
-};
+use super::{ANSWER_LATE, FALLBACK_AFTER, HUB_PROGRESS_LATE, LAG_LATE, PROGRESS_LATE, Source};
 use crate::{NodeName, machine::head::HeadHistory};
 
 #[derive(Debug)]

@@ -1,3 +1,6 @@
+//! Goal: where a node takes the log from, for a story each. Method: events with given times into the machine,
+//! commands compared as text.
+
 use std::time::Duration;
 
 use meridian_keyspace::Revision;
