@@ -2,12 +2,16 @@
 //! to hubs, delegates and links. Method: hubs beside an embedded home, nodes with real replicas, a UDP
 //! forwarder that can be cut; levels are waited for with a deadline.
 
+#[cfg(test)]
 #[path = "links/forwarder.rs"]
 mod forwarder;
+#[cfg(test)]
 #[path = "links/pki.rs"]
 mod pki;
+#[cfg(test)]
 #[path = "links/replica.rs"]
 mod replica;
+#[cfg(test)]
 #[path = "links/world.rs"]
 mod world;
 

@@ -1,7 +1,7 @@
 //! A UDP forwarder in front of a hub, which can be cut.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     net::{Ipv4Addr, SocketAddr},
     sync::{
         Arc,
@@ -115,19 +115,21 @@ async fn run(socket: Arc<UdpSocket>, state: Arc<State>) {
             continue;
         }
         let target = *state.target.lock();
-        if !ways.contains_key(&(client, target)) {
-            let way = Arc::new(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap());
-            way.connect(target).await.unwrap();
-            let back = back(
-                Arc::clone(&way),
-                Arc::clone(&socket),
-                client,
-                Arc::clone(&state),
-            );
-            let back = Back(tokio::spawn(back).abort_handle());
-            ways.insert((client, target), (way, back));
-        }
-        let _ = ways[&(client, target)].0.send(&buffer[..len]).await;
+        let way = match ways.entry((client, target)) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                let way = Arc::new(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap());
+                way.connect(target).await.unwrap();
+                let back = back(
+                    Arc::clone(&way),
+                    Arc::clone(&socket),
+                    client,
+                    Arc::clone(&state),
+                );
+                place.insert((way, Back(tokio::spawn(back).abort_handle())))
+            }
+        };
+        let _ = way.0.send(&buffer[..len]).await;
     }
 }
 
